@@ -1,0 +1,97 @@
+// Package engine is what makes positions, window changes and alerts durable
+// together, or not at all. The interface is per partition of state ownership:
+// the embedded engine has one partition, the fleet one for each partition of
+// the repartition topic.
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/trailtide/trailtide/sinks"
+)
+
+// Table names a kind of state entry.
+type Table uint8
+
+// The tables.
+const (
+	Windows  Table = iota + 1 // key: window key; value: its encoded state
+	Seen                      // key: alert ID of a plain match; value: when it may be forgotten
+	Evidence                  // key: hash of the window key + identity; value: an event's evidence
+	Meta                      // watermark, partition times, counters, rules of live keys
+)
+
+// Errors that Commit answers, tested with errors.Is.
+var (
+	// ErrAborted: nothing of the transaction is durable and nothing will be. The
+	// caller undoes its memory and reads the records again.
+	ErrAborted = errors.New("transaction aborted")
+	// ErrFenced: another worker owns the partition. The caller drops it.
+	ErrFenced = errors.New("fenced by another worker")
+	// ErrUnavailable: nothing is durable, but the same transaction may be
+	// committed again later (a full disk, a broker that is away). The caller
+	// stops reading, reports that it is not ready, and calls Commit again.
+	ErrUnavailable = errors.New("store unavailable")
+)
+
+// Engine owns the durable side of state partitions.
+type Engine interface {
+	// Partitions is how many partitions of state there are.
+	Partitions() int
+	// Restore takes ownership of partition p, fences whoever had it, and calls
+	// each for every entry of its state but Evidence. key and value are valid during the call.
+	Restore(ctx context.Context, p int, each func(t Table, key, value []byte) error) error
+	// Positions returns the committed position of every source partition.
+	Positions(ctx context.Context) (map[string][]byte, error)
+	// Begin starts a transaction of partition p. One at a time a partition.
+	Begin(ctx context.Context, p int) (Txn, error)
+	// Evidence looks entries of the Evidence table up, those put by the open
+	// transaction too: values[i] is nil where keys[i] is not there.
+	Evidence(ctx context.Context, p int, keys [][]byte) (values [][]byte, err error)
+	// Release gives partition p up. Its open transaction is aborted.
+	Release(ctx context.Context, p int) error
+	Close() error
+}
+
+// Txn collects what becomes durable together. Put, Delete, Position and Alert
+// only collect: they do not block and cannot fail. Slices passed in belong to
+// the transaction from then on.
+type Txn interface {
+	Put(t Table, key, value []byte)
+	Delete(t Table, key []byte)
+	Position(partition string, position []byte)
+	// Alert stores the newest state of an alert (by its ID) when save is set, and appends it
+	// to the outbox when notify is set.
+	Alert(a *sinks.Alert, save, notify bool)
+	// Commit returns nil once everything is durable.
+	Commit(ctx context.Context) error
+	// Abort drops everything. After it, or after a Commit that answered nil,
+	// ErrAborted or ErrFenced, the transaction must not be used.
+	Abort(ctx context.Context) error
+}
+
+// Outbox is what delivery reads. Each consumer stands at its own place.
+type Outbox interface {
+	// Read returns up to limit entries after the consumer's place, in order.
+	// It blocks until there is one or ctx ends.
+	Read(ctx context.Context, consumer string, limit int) ([]Entry, error)
+	// Done moves the consumer's place to seq and stores what it could not
+	// deliver, in one step.
+	Done(ctx context.Context, consumer string, seq int64, dead []DeadLetter) error
+}
+
+// Entry is one notification in the outbox.
+type Entry struct {
+	Seq   int64
+	Alert *sinks.Alert
+}
+
+// DeadLetter is an alert that a sink could not deliver.
+type DeadLetter struct {
+	Seq     int64
+	AlertID string
+	Sink    string
+	Reason  string
+	Body    []byte // the alert as JSON
+}
