@@ -7,17 +7,11 @@ import (
 	"time"
 )
 
-// Record is one payload and where it stands. Payload is borrowed until the
-// batch's Release.
+// Record is one payload. Where it stands is answered by the batch's Places.
+// Payload is borrowed until the batch's Release.
 type Record struct {
 	Partition string // "topic/3", a file's path: the unit of order and of watermark
 	Payload   []byte
-	// Position is what to commit once the record is done: reading resumes after
-	// it. Opaque to all but the source. Owned by the record (never reused).
-	Position []byte
-	// Label is the record's place for people without the index inside the
-	// payload: "FILE:LINE", "FILE", "topic/partition@offset". Built only when asked.
-	Label func() string
 	// Index is added to the index of an item inside the payload, when the
 	// source itself has split an envelope ("FILE#INDEX"); -1: it has not.
 	Index int
@@ -32,15 +26,18 @@ type Record struct {
 // Batch is the unit of work. Records of one partition come in order.
 type Batch struct {
 	Records []Record
+	// Places answers where Records stand; set whenever there are any.
+	Places Places
 	// Open are partitions that exist from now on and hold the watermark at the
 	// given event time (Unix nanoseconds; a minimum int64 if unknown) until their records move it. Applied before the records.
+	// A partition that is open already moves forward to a later time, and never back.
 	Open []PartitionTime
 	// Idle are partitions whose reader stood at their end at the given wall
 	// clock time, for idle_after at least: their time is that wall clock time.
 	Idle []PartitionTime
 	// Closed are partitions that are finished or not ours any more: they hold
 	// nothing back. Applied after the records.
-	Closed []string
+	Closed []PartitionEnd
 	// Live is true when every partition is connected and was read to its end
 	// a moment ago: only then may absence fire.
 	Live bool
@@ -52,6 +49,27 @@ type Batch struct {
 type PartitionTime struct {
 	Partition string
 	Time      int64
+}
+
+// PartitionEnd is a partition that holds nothing back any more, and the
+// position to commit for it in place of its last record's; nil: that one stays.
+type PartitionEnd struct {
+	Partition string
+	Position  []byte
+}
+
+// Places answers where the records of one batch stand, by their index in
+// Batch.Records. It is asked only for what is needed (the position of the last
+// record of a partition, the label of a match), so that a record costs no
+// allocation. Valid until the batch's Release; safe for concurrent use.
+type Places interface {
+	// Position is what to commit once record i and all before it of its
+	// partition are done: reading resumes after it. Opaque to all but the
+	// source; the caller owns it. nil: there is nothing to commit.
+	Position(i int) []byte
+	// Label is the record's place for people without the index inside the
+	// payload: "FILE:LINE", "FILE", "topic/partition@offset".
+	Label(i int) string
 }
 
 // Source yields batches. One goroutine calls Read.
