@@ -7,6 +7,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/trailtide/trailtide/sinks"
 )
@@ -35,16 +36,21 @@ var (
 	ErrUnavailable = errors.New("store unavailable")
 )
 
-// Engine owns the durable side of state partitions.
+// Engine owns the durable side of state partitions. Different partitions may be
+// used by different goroutines; all calls about one partition, those on its
+// transaction and Evidence included, come from one goroutine at a time.
 type Engine interface {
 	// Partitions is how many partitions of state there are.
 	Partitions() int
-	// Restore takes ownership of partition p, fences whoever had it, and calls
-	// each for every entry of its state but Evidence. key and value are valid during the call.
+	// Restore takes ownership of partition p, fences whoever had it (an open
+	// transaction of this engine too), and calls each for every entry of its
+	// state but Evidence, in no order. key and value are valid during the call.
+	// After an error the partition is not owned.
 	Restore(ctx context.Context, p int, each func(t Table, key, value []byte) error) error
 	// Positions returns the committed position of every source partition.
 	Positions(ctx context.Context) (map[string][]byte, error)
 	// Begin starts a transaction of partition p. One at a time a partition.
+	// ErrFenced: the partition is not owned (not restored, or released).
 	Begin(ctx context.Context, p int) (Txn, error)
 	// Evidence looks entries of the Evidence table up, those put by the open
 	// transaction too: values[i] is nil where keys[i] is not there.
@@ -54,17 +60,23 @@ type Engine interface {
 	Close() error
 }
 
-// Txn collects what becomes durable together. Put, Delete, Position and Alert
-// only collect: they do not block and cannot fail. Slices passed in belong to
-// the transaction from then on.
+// Txn collects what becomes durable together. Put, Delete, Position, Alert and
+// DeadLetter only collect: they do not block and cannot fail. Of several Puts
+// and Deletes of one key the last counts. Slices passed in belong to the
+// transaction from then on, save where it says otherwise.
 type Txn interface {
 	Put(t Table, key, value []byte)
 	Delete(t Table, key []byte)
 	Position(partition string, position []byte)
 	// Alert stores the newest state of an alert (by its ID) when save is set, and appends it
-	// to the outbox when notify is set.
+	// to the outbox when notify is set. What a's slices hold must not change afterwards.
 	Alert(a *sinks.Alert, save, notify bool)
-	// Commit returns nil once everything is durable.
+	// DeadLetter keeps an event that could not be read: its place for people,
+	// the reason, and its first bytes up to the engine's bound. raw is
+	// borrowed: what is kept of it is copied.
+	DeadLetter(position, reason string, raw []byte)
+	// Commit returns nil once everything is durable. An error other than the
+	// three above (a damaged store) is not worth another try: the worker stops.
 	Commit(ctx context.Context) error
 	// Abort drops everything. After it, or after a Commit that answered nil,
 	// ErrAborted or ErrFenced, the transaction must not be used.
@@ -81,6 +93,34 @@ type Outbox interface {
 	Done(ctx context.Context, consumer string, seq int64, dead []DeadLetter) error
 }
 
+// Consumers keeps the list of the outbox's readers: an entry is kept until every
+// registered consumer has passed it.
+type Consumers interface {
+	// Register adds consumers that are not known yet; they start at the oldest
+	// entry that is kept, or after the newest one. Known ones stay where they are.
+	Register(ctx context.Context, from Start, consumers ...string) error
+	// Forget removes a consumer and tells how many entries it had not passed.
+	Forget(ctx context.Context, consumer string) (unread int64, err error)
+	// Places lists the consumers by name.
+	Places(ctx context.Context) ([]Place, error)
+}
+
+// Start says where a consumer begins that the outbox has not seen before.
+type Start uint8
+
+// The starts.
+const (
+	FromOldest Start = iota
+	FromNewest
+)
+
+// Place is where a consumer stands.
+type Place struct {
+	Consumer string
+	Seq      int64 // all up to it are done
+	Unread   int64 // entries after it
+}
+
 // Entry is one notification in the outbox.
 type Entry struct {
 	Seq   int64
@@ -94,4 +134,13 @@ type DeadLetter struct {
 	Sink    string
 	Reason  string
 	Body    []byte // the alert as JSON
+}
+
+// InvalidEvent is an event that could not be read, as the engine keeps it.
+type InvalidEvent struct {
+	Position string // for people: "FILE:LINE", "FILE#INDEX", "topic/partition@offset"
+	Reason   string
+	Raw      []byte    // its first bytes, up to the engine's bound
+	Size     int       // bytes that there were
+	Time     time.Time // wall clock of the commit
 }
