@@ -48,7 +48,8 @@ const (
 	Duplicate
 	Conflict // a duplicate whose bytes differ
 	Late     // older than the watermark: not counted
-	Refused  // the memory bound holds only absence keys: not counted
+	Refused  // no room (a new absence key at the memory bound), or an invalid policy: not counted
+	Noted    // it counts towards nothing new and is not remembered: the episode is full, or an absence key knows a newer match
 )
 
 // Change tells what became of an episode since the last Drain.
@@ -65,7 +66,10 @@ type Change struct {
 	Capped  bool     // Count is a lower bound
 	Values  int      // distinct values, of a Distinct policy
 	Notify  bool     // Updated: Realert has passed since it was last told
-	Members []Member // sorted by (time, ID); valid during the callback
+	// Returned: of a Resolved absence: a match came. False: it was given up
+	// after ForgetAfter of silence.
+	Returned bool
+	Members  []Member // sorted by (time, ID); valid during the callback
 }
 
 // Member is one remembered match.
