@@ -1,9 +1,17 @@
 // Package cloudtrail sees CloudTrail records through their bytes: it unwraps
 // payloads to single events, scans the few fields that the rule index needs
 // without building a tree, and parses the rest only when asked.
+//
+// JSON is taken as fastjson takes it: bytes that are not UTF-8 and control
+// characters inside strings pass through as they are. Event.Validate is strict
+// for those who want that.
 package cloudtrail
 
-import "github.com/valyala/fastjson"
+import (
+	"errors"
+
+	"github.com/valyala/fastjson"
+)
 
 // Kind is the JSON type of a scanned value.
 type Kind uint8
@@ -22,44 +30,172 @@ const (
 	Broken
 )
 
+// DefaultMaxDepth is how deep an event nests by default, itself counted.
+const DefaultMaxDepth = 64
+
+// Errors of an event's bytes, tested with errors.Is.
+var (
+	ErrBroken  = errors.New("not JSON")
+	ErrTooDeep = errors.New("nests too deep")
+)
+
 // Path is a dotted path, split at compile time: {"userIdentity", "arn"}.
 type Path []string
 
 // Event is one CloudTrail record. It scans lazily and forward only: asking for
 // a top-level field reads the bytes up to it and remembers where the fields on
 // the way lie. One goroutine owns an Event. Everything it returns is valid
-// until the next Reset.
+// until the next Reset. The zero value is ready for Reset.
 type Event struct {
-	raw []byte
+	raw      []byte
+	maxDepth int // 0: DefaultMaxDepth
+
+	pos    int   // where the next key, or the first, is looked for
+	closed bool  // the object's end was reached
+	alone  bool  // nothing but white space may follow the object in raw
+	err    error // why nothing beyond pos can be read
+
+	seen    uint64 // bit i: at[i] is set
+	at      [fieldCount]span
+	others  []other
+	scratch []byte // unescaped text; grows only, so that what was returned stays valid
+
+	parser *fastjson.Parser
+	parsed bool
+	tree   *fastjson.Value
+	bad    error // what Parse answered
 }
+
+// span is where a value lies: raw[start:end], quotes and brackets included.
+type span struct {
+	start, end int
+	kind       Kind
+}
+
+// other is a top-level field without a slot.
+type other struct {
+	key []byte
+	span
+}
+
+// Buffers above these sizes are not kept for the next event.
+const (
+	keepScratch = 64 << 10
+	keepOthers  = 1 << 10
+)
 
 // Reset makes e the event whose JSON object is raw. raw is borrowed until the
 // next Reset and must not be changed.
-func (e *Event) Reset(raw []byte) { e.raw = raw }
+func (e *Event) Reset(raw []byte) {
+	e.open(raw)
+	if e.err != nil {
+		return
+	}
+	e.alone = true
+	if e.closed {
+		e.finish(e.pos)
+		return
+	}
+	end := len(raw)
+	for end > 0 && isSpace(raw[end-1]) {
+		end--
+	}
+	if raw[end-1] != '}' {
+		e.err = errTruncated
+	}
+}
+
+// open is Reset for bytes that begin with the object and may go on after it.
+func (e *Event) open(raw []byte) {
+	if e.parsed {
+		e.shedParser()
+	}
+	e.raw = raw
+	e.pos, e.closed, e.alone, e.err = 0, false, false, nil
+	e.seen = 0
+	if cap(e.others) > keepOthers {
+		e.others = nil
+	}
+	e.others = e.others[:0]
+	if cap(e.scratch) > keepScratch {
+		e.scratch = nil
+	}
+	e.scratch = e.scratch[:0]
+
+	i := skipSpace(raw, 0)
+	if i >= len(raw) || raw[i] != '{' {
+		e.err = errNoObject
+		return
+	}
+	i = skipSpace(raw, i+1)
+	if i < len(raw) && raw[i] == '}' {
+		e.finish(i + 1)
+		return
+	}
+	e.pos = i
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
 // Raw returns the event's bytes, valid until the next Reset.
 func (e *Event) Raw() []byte { return e.raw }
 
+// Broken returns why the event is known not to be JSON (ErrBroken) or to nest
+// too deep (ErrTooDeep), or nil. It knows only of the bytes that were read so
+// far, and that the event begins and ends with a brace.
+func (e *Event) Broken() error { return e.err }
+
 // Scan returns the value at p without building a tree: a string's unescaped
 // text, otherwise the value's JSON text. The first of duplicate keys counts.
 // A path that meets an array on its way answers Array (the caller cannot
-// decide by it); a path through a scalar answers Missing.
-func (e *Event) Scan(p Path) ([]byte, Kind) { return nil, Missing }
+// decide by it), with the array's text; a path through a scalar answers
+// Missing. The empty path is the event itself.
+func (e *Event) Scan(p Path) ([]byte, Kind) {
+	if len(p) == 0 {
+		if e.err != nil {
+			return nil, Broken
+		}
+		return e.raw, Object
+	}
+	s := e.find(p[0])
+	for _, key := range p[1:] {
+		if s.kind != Object {
+			break
+		}
+		s = e.findInside(s, key)
+		p = p[1:]
+	}
+	switch s.kind {
+	case Missing, Broken:
+		return nil, s.kind
+	case Array, Object:
+	default:
+		if len(p) > 1 {
+			return nil, Missing
+		}
+	}
+	return e.text(s), s.kind
+}
 
 // Name returns eventName, nil when it is absent or not a string.
-func (e *Event) Name() []byte { return nil }
+func (e *Event) Name() []byte { return e.stringField(fieldEventName) }
+
+// Source returns eventSource, nil when it is absent or not a string.
+func (e *Event) Source() []byte { return e.stringField(fieldEventSource) }
 
 // Time returns eventTime as nanoseconds since the Unix epoch; ok is false when
 // it is missing or unreadable.
-func (e *Event) Time() (nanos int64, ok bool) { return 0, false }
+func (e *Event) Time() (nanos int64, ok bool) {
+	b := e.stringField(fieldEventTime)
+	if b == nil {
+		return 0, false
+	}
+	return ParseTime(b)
+}
 
-// Parse parses the whole event, once; later calls return the same tree. An
-// error means that the event is invalid: not JSON, or too deep.
-func (e *Event) Parse() (*fastjson.Value, error) { return nil, nil }
-
-// Identity is (eventID, recipientAccountId, eventName, eventTime) as 128 bits
-// of SHA-256; without an eventID it is a hash of the event's bytes.
-type Identity [16]byte
-
-// Identity returns the event's identity.
-func (e *Event) Identity() Identity { return Identity{} }
+func (e *Event) stringField(f field) []byte {
+	if s := e.findField(f); s.kind == String {
+		return e.text(s)
+	}
+	return nil
+}
