@@ -72,6 +72,9 @@ type Suppression struct {
 	// OnKey: every field it reads is a group-by field, so that it mutes a
 	// threshold's alert instead of keeping its matches from counting.
 	OnKey bool
+	// Rules are the IDs that a global suppression is for, * standing for any
+	// run; empty: every rule. See Covers.
+	Rules []string
 	Pos   Pos
 }
 
@@ -80,8 +83,8 @@ type Test struct {
 	Name  string
 	Event []byte
 	Match bool
-	Pos   Pos
+	// Suppressed, if set, says whether one of the rule's suppressions must
+	// cover the match.
+	Suppressed *bool
+	Pos        Pos
 }
-
-// Node is a compiled condition.
-type Node interface{ node() }
