@@ -1,42 +1,267 @@
 package window
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
-// Watermark follows how far event time is known to be complete.
-type Watermark struct{}
+// Watermark follows how far event time is known to be complete: the least time
+// over the open partitions, less the lateness. A partition's time is the
+// greatest it was given, whether an event's or, idle at its end, the wall's. It
+// belongs to one goroutine and knows intervals as Store does. All times are
+// Unix nanoseconds.
+type Watermark struct {
+	lateness time.Duration
+	parts    map[string]*part // those loaded and not opened yet too
+	heap     []*part          // the open ones, the least time first
+	last     *part            // the one of the last Observe: most come in runs
+	value    int64
 
-// NewWatermark returns a watermark that stays lateness behind.
-func NewWatermark(lateness time.Duration) *Watermark { return &Watermark{} }
+	interval uint64 // number of this interval
+	dirty    bool
+	log      []partBefore
+	kept     int64
+}
 
-// Open starts following a partition.
-func (w *Watermark) Open(part string, floor int64) {}
+type part struct {
+	name    string
+	time    int64
+	at      int    // in heap, closed if not open
+	touched uint64 // interval of the last entry in log
+}
 
-// Observe raises the partition's time.
-func (w *Watermark) Observe(part string, t int64) {}
+type partBefore struct {
+	name  string
+	known bool
+	open  bool
+	time  int64
+}
 
-// Idle raises the partition's time to the wall clock.
-func (w *Watermark) Idle(part string, wall int64) {}
+const closed = -1
 
-// Close stops following a partition.
-func (w *Watermark) Close(part string) {}
+// NewWatermark makes a watermark that stays lateness behind.
+func NewWatermark(lateness time.Duration) *Watermark {
+	return &Watermark{
+		lateness: lateness, parts: map[string]*part{}, value: math.MinInt64, kept: math.MinInt64, interval: 1,
+	}
+}
 
-// Value is the watermark.
-func (w *Watermark) Value() int64 { return math.MinInt64 }
+// Open follows a partition from floor on, math.MinInt64 if nothing is known of
+// its time. A time that was loaded holds if it is greater. Open every partition
+// that a start knows of before asking for Value: an open partition holds the
+// watermark, one that is opened later cannot take it back.
+func (w *Watermark) Open(part string, floor int64) {
+	p := w.touch(part)
+	if p.at == closed {
+		p.at = len(w.heap)
+		w.heap = append(w.heap, p)
+	}
+	p.time = max(p.time, floor)
+	w.down(p.at)
+	w.up(p.at)
+}
 
-// Dirty reports whether the encoded state changed in this interval.
-func (w *Watermark) Dirty() bool { return false }
+// Observe says that the partition has given an event of time t. A partition
+// that is not open is opened.
+func (w *Watermark) Observe(part string, t int64) {
+	p := w.last
+	if p == nil || p.name != part {
+		if p = w.parts[part]; p == nil || p.at == closed {
+			w.Open(part, t)
+			return
+		}
+		w.last = p
+	}
+	if t > p.time {
+		w.raise(p, t)
+	}
+}
 
-// AppendState appends the encoded state.
-func (w *Watermark) AppendState(dst []byte) []byte { return dst }
+// Idle says that the partition's reader has stood at its end for long enough
+// at wall clock time wall. A partition that is not open is left alone.
+func (w *Watermark) Idle(part string, wall int64) {
+	if p := w.parts[part]; p != nil && p.at != closed && wall > p.time {
+		w.raise(p, wall)
+	}
+}
 
-// Load restores what AppendState wrote.
-func (w *Watermark) Load(state []byte) error { return nil }
+// Close follows the partition no longer and forgets its time.
+func (w *Watermark) Close(part string) {
+	if w.parts[part] != nil {
+		w.shut(w.touch(part))
+	}
+}
 
-// Commit ends the interval and keeps it.
-func (w *Watermark) Commit() {}
+// Value is the watermark as of now: it never goes back, is math.MinInt64 as
+// long as an open partition's time was never known, and stays where it is while
+// no partition is open.
+func (w *Watermark) Value() int64 {
+	if len(w.heap) > 0 {
+		if v := w.heap[0].time; v >= math.MinInt64+int64(w.lateness) && v-int64(w.lateness) > w.value {
+			w.value = v - int64(w.lateness)
+			w.dirty = true
+		}
+	}
+	return w.value
+}
 
-// Rollback ends the interval and undoes it.
-func (w *Watermark) Rollback() {}
+// Dirty says whether AppendState would write something else than when the
+// interval began.
+func (w *Watermark) Dirty() bool { return w.dirty }
+
+// Commit ends the interval and keeps what happened in it.
+func (w *Watermark) Commit() {
+	w.kept = w.value
+	w.begin()
+}
+
+// Rollback ends the interval and undoes what happened in it.
+func (w *Watermark) Rollback() {
+	w.value = w.kept
+	for _, b := range w.log {
+		if p := w.parts[b.name]; p != nil {
+			w.shut(p)
+		}
+		if !b.known {
+			continue
+		}
+		p := &part{name: b.name, time: b.time, at: closed}
+		w.parts[b.name] = p
+		if b.open {
+			p.at = len(w.heap)
+			w.heap = append(w.heap, p)
+			w.up(p.at)
+		}
+	}
+	w.begin()
+}
+
+func (w *Watermark) begin() {
+	clear(w.log)
+	w.log = w.log[:0]
+	w.interval++
+	w.dirty = false
+	w.last = nil
+}
+
+// AppendState appends the encoded state: the value and every known partition's time.
+func (w *Watermark) AppendState(dst []byte) []byte {
+	dst = append(dst, stateVersion)
+	dst = binary.AppendVarint(dst, w.value)
+	names := make([]string, 0, len(w.parts))
+	for name := range w.parts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	dst = binary.AppendUvarint(dst, uint64(len(names)))
+	for _, name := range names {
+		dst = binary.AppendUvarint(dst, uint64(len(name)))
+		dst = append(dst, name...)
+		dst = binary.AppendVarint(dst, w.parts[name].time)
+	}
+	return dst
+}
+
+// Load restores what AppendState wrote, before anything else is done. The
+// partitions wait for Open, and do not hold the watermark until then. A state
+// that a newer version has written is refused.
+func (w *Watermark) Load(state []byte) error {
+	r := &reader{b: state}
+	r.version(stateVersion)
+	value := r.varint()
+	parts := map[string]*part{}
+	for range r.count(2) {
+		name := string(r.take(r.count(1)))
+		parts[name] = &part{name: name, time: r.varint(), at: closed}
+		if r.err != nil {
+			break
+		}
+	}
+	if r.err == nil && len(r.b) > 0 {
+		r.fail(fmt.Errorf("%d bytes too many", len(r.b)))
+	}
+	if r.err != nil {
+		return fmt.Errorf("loading the watermark: %w", r.err)
+	}
+	w.parts, w.heap = parts, nil
+	w.value, w.kept = value, value
+	w.begin()
+	return nil
+}
+
+// touch finds or makes a partition and logs it before its first change in this
+// interval.
+func (w *Watermark) touch(name string) *part {
+	p := w.parts[name]
+	if p != nil && p.touched == w.interval {
+		return p
+	}
+	w.dirty = true
+	b := partBefore{name: name}
+	if p == nil {
+		p = &part{name: name, time: math.MinInt64, at: closed}
+		w.parts[name] = p
+	} else {
+		b.known, b.open, b.time = true, p.at != closed, p.time
+	}
+	p.touched = w.interval
+	w.log = append(w.log, b)
+	return p
+}
+
+func (w *Watermark) raise(p *part, t int64) {
+	if p.touched != w.interval {
+		w.touch(p.name)
+	}
+	p.time = t
+	w.down(p.at)
+}
+
+// shut takes a partition out of everything.
+func (w *Watermark) shut(p *part) {
+	delete(w.parts, p.name)
+	w.last = nil
+	if p.at == closed {
+		return
+	}
+	at, end := p.at, len(w.heap)-1
+	w.swap(at, end)
+	w.heap[end] = nil
+	w.heap = w.heap[:end]
+	p.at = closed
+	if at < end {
+		w.down(at)
+		w.up(at)
+	}
+}
+
+func (w *Watermark) swap(i, j int) {
+	w.heap[i], w.heap[j] = w.heap[j], w.heap[i]
+	w.heap[i].at, w.heap[j].at = i, j
+}
+
+func (w *Watermark) up(i int) {
+	for i > 0 && w.heap[i].time < w.heap[(i-1)/2].time {
+		w.swap(i, (i-1)/2)
+		i = (i - 1) / 2
+	}
+}
+
+func (w *Watermark) down(i int) {
+	for {
+		least := i
+		for c := 2*i + 1; c <= 2*i+2 && c < len(w.heap); c++ {
+			if w.heap[c].time < w.heap[least].time {
+				least = c
+			}
+		}
+		if least == i {
+			return
+		}
+		w.swap(i, least)
+		i = least
+	}
+}

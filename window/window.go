@@ -61,11 +61,11 @@ type Change struct {
 	Into    ID    // Merged: the Serial of the episode that took it in
 	First   int64 // event times, Unix nanoseconds
 	Last    int64
-	FiredAt int64    // event time of the match (or the watermark, for absence) that made it fire
-	Count   int      // matches in the episode
-	Capped  bool     // Count is a lower bound
-	Values  int      // distinct values, of a Distinct policy
-	Notify  bool     // Updated: Realert has passed since it was last told
+	FiredAt int64 // event time of the match (or the watermark, for absence) that made it fire
+	Count   int   // matches in the episode
+	Capped  bool  // Count is a lower bound
+	Values  int   // distinct values, of a Distinct policy
+	Notify  bool  // Updated: Realert has passed since it was last told
 	// Returned: of a Resolved absence: a match came. False: it was given up
 	// after ForgetAfter of silence.
 	Returned bool
