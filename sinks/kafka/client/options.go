@@ -12,7 +12,12 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/trailtide/trailtide/sinks/transport"
 )
+
+// TLS settings of a client.
+type TLS = transport.TLS
 
 // Options of the connection. The zero value of a field is its default.
 type Options struct {
@@ -47,9 +52,8 @@ func (o *Options) Validate() error {
 	if o.DialTimeout < 0 {
 		bad("dial_timeout: must not be negative")
 	}
-	o.TLS.validate(bad)
 	o.SASL.validate(bad, o.TLS.Enabled)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.TLS.Validate())...)
 }
 
 func validateBroker(b string) error {
@@ -77,7 +81,7 @@ func validateBroker(b string) error {
 func (o *Options) Warnings() []string {
 	var w []string
 	if o.TLS.InsecureSkipVerify {
-		w = append(w, "tls.insecure_skip_verify: the broker's certificate is NOT verified, anybody on the way can read and change the traffic")
+		w = append(w, transport.InsecureWarning)
 	}
 	if o.SASL.Mechanism == Plain && !o.TLS.Enabled {
 		w = append(w, "sasl: PLAIN without TLS sends the password in clear text")

@@ -1,8 +1,10 @@
-package client
+// Package transport holds what the network sinks share of TLS.
+package transport
 
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -18,18 +20,24 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file"`
 	// ServerName is the name to verify. Default: the host that is dialled.
 	ServerName string `yaml:"server_name"`
-	// InsecureSkipVerify accepts any certificate. For tests only; see
-	// Options.Warnings.
+	// InsecureSkipVerify accepts any certificate. For tests only; whoever builds
+	// the sink shows InsecureWarning at every start.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
 }
 
-func (t *TLS) validate(bad func(format string, args ...any)) {
+// InsecureWarning is what to tell the operator who set InsecureSkipVerify.
+const InsecureWarning = "tls.insecure_skip_verify: the certificate is NOT verified, anybody on the way can read and change the traffic"
+
+// Validate reports every problem at once. It opens no file.
+func (t *TLS) Validate() error {
+	var errs []error
 	if (t.CertFile == "") != (t.KeyFile == "") {
-		bad("tls: cert_file and key_file belong together")
+		errs = append(errs, errors.New("tls: cert_file and key_file belong together"))
 	}
 	if !t.Enabled && *t != (TLS{}) {
-		bad("tls: has settings, but enabled is not true")
+		errs = append(errs, errors.New("tls: has settings, but enabled is not true"))
 	}
+	return errors.Join(errs...)
 }
 
 // Config reads the files and returns the configuration, TLS 1.2 at least.
