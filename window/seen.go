@@ -59,8 +59,9 @@ func (s *Seen) Observe(id ID, sum uint32, forgetAt int64) Outcome {
 	}
 	s.log = append(s.log, seenStep{entry: s.place(seenEntry{id: id, forgetAt: forgetAt, sum: sum}), came: true})
 	for s.table.n > s.limit {
-		s.forgetNext()
-		s.overflow++
+		if s.forget(s.expiry.pop()) {
+			s.overflow++
+		}
 	}
 	return Counted
 }
@@ -69,7 +70,7 @@ func (s *Seen) Observe(id ID, sum uint32, forgetAt int64) Outcome {
 func (s *Seen) Advance(watermark int64) {
 	s.watermark = max(s.watermark, watermark)
 	for len(s.expiry) > 0 && s.expiry[0].at < s.watermark {
-		s.forgetNext()
+		s.forget(s.expiry.pop())
 	}
 }
 
@@ -155,7 +156,6 @@ func (s *Seen) Load(key, state []byte) error {
 	}
 	if n, old := s.lookup(&e.id); old != nil {
 		s.displace(n)
-		s.reorder()
 	}
 	if len(state) > 0 {
 		s.place(e)
@@ -196,17 +196,22 @@ func (s *Seen) place(e seenEntry) seenEntry {
 	return e
 }
 
-// displace takes n out and leaves its timer, which whoever calls has to see to.
+// displace takes n out. Its timer stays and holds no longer.
 func (s *Seen) displace(n uint32) {
 	e := s.entries.at(n)
 	s.table.remove(tagOf(xxhash.Sum64(e.id[:])), n)
 	s.entries.release(n)
 }
 
-func (s *Seen) forgetNext() {
-	t := s.expiry.pop()
-	s.log = append(s.log, seenStep{entry: *s.entries.at(t.n)})
+// forget drops the identity that t was made for, if it is still there.
+func (s *Seen) forget(t timer) bool {
+	e := s.entries.at(t.n)
+	if !e.used || e.forgetAt != t.at || binary.BigEndian.Uint32(e.id[:]) != t.tie {
+		return false
+	}
+	s.log = append(s.log, seenStep{entry: *e})
 	s.displace(t.n)
+	return true
 }
 
 // reorder makes the timers anew.

@@ -258,7 +258,9 @@ func (s *Store) Advance(watermark int64, live bool) {
 		return cmp.Compare(a.sh.entries.at(a.n).key, b.sh.entries.at(b.n).key)
 	})
 	for _, d := range s.due {
-		if e := d.sh.entries.at(d.n); d.sh.policies[e.policy].Kind == Absence {
+		e := d.sh.entries.at(d.n)
+		e.due = d.at // what a rollback comes back to
+		if d.sh.policies[e.policy].Kind == Absence {
 			d.sh.miss(d.n, e, s.watermark, s.opts.ForgetAfter)
 		} else {
 			d.sh.close(d.n, e, s.watermark)

@@ -121,7 +121,7 @@ func (w *Watermark) Commit() {
 // Rollback ends the interval and undoes what happened in it.
 func (w *Watermark) Rollback() {
 	w.value = w.kept
-	for _, b := range w.log {
+	for _, b := range slices.Backward(w.log) { // a partition that was closed and opened again stands in it twice
 		if p := w.parts[b.name]; p != nil {
 			w.shut(p)
 		}

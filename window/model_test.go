@@ -1,0 +1,213 @@
+package window
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// model is the store as one would write it with all the time and memory in the
+// world: it keeps every match that was taken and works everything out anew.
+type model struct {
+	wm   int64
+	keys map[string]*modelKey
+}
+
+type modelKey struct {
+	policy   Policy
+	taken    []Match // sorted by (time, ID), never dropped
+	eps      []modelEpisode
+	silent   *modelEpisode // of an open absence
+	newest   *Match
+	gone     []modelEpisode // absences that are over
+	forgetIn time.Duration
+}
+
+// modelEpisode is what two runs are compared by, and more.
+type modelEpisode struct {
+	Key      string
+	Serial   ID
+	FiredAt  int64
+	First    int64
+	Last     int64
+	Count    int
+	Values   int
+	Resolved bool
+	Capped   bool
+	IDs      []ID
+}
+
+func newModel() *model { return &model{wm: math.MinInt64, keys: map[string]*modelKey{}} }
+
+func (mo *model) clone() *model {
+	c := &model{wm: mo.wm, keys: maps.Clone(mo.keys)}
+	for k, v := range c.keys {
+		x := *v
+		x.taken, x.eps, x.gone = slices.Clone(v.taken), slices.Clone(v.eps), slices.Clone(v.gone)
+		if v.silent != nil {
+			s := *v.silent
+			x.silent = &s
+		}
+		c.keys[k] = &x
+	}
+	return c
+}
+
+func byTime(a, b Match) int {
+	if c := cmp.Compare(a.Time, b.Time); c != 0 {
+		return c
+	}
+	return slices.Compare(a.ID[:], b.ID[:])
+}
+
+func (mo *model) observe(m Match, forgetAfter time.Duration) Outcome {
+	k := mo.keys[string(m.Key)]
+	if k == nil {
+		k = &modelKey{policy: m.Policy, forgetIn: forgetAfter}
+		mo.keys[string(m.Key)] = k
+	}
+	if k.policy.Kind == Absence {
+		return k.meet(m)
+	}
+	w := int64(k.policy.Within)
+	for _, c := range k.chains() {
+		for _, x := range c {
+			if x.ID == m.ID && c[len(c)-1].Time+w >= mo.wm {
+				if x.Sum != m.Sum {
+					return Conflict
+				}
+				return Duplicate
+			}
+		}
+	}
+	if m.Time < mo.wm {
+		return Late
+	}
+	k.taken = append(k.taken, m)
+	slices.SortFunc(k.taken, byTime)
+	k.judge(string(m.Key))
+	return Counted
+}
+
+func (k *modelKey) chains() [][]Match {
+	var out [][]Match
+	for i, m := range k.taken {
+		if i == 0 || m.Time-k.taken[i-1].Time > int64(k.policy.Within) {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], m)
+	}
+	return out
+}
+
+func values(ms []Match) int {
+	set := map[uint64]bool{}
+	for _, m := range ms {
+		set[m.Value] = true
+	}
+	return len(set)
+}
+
+// judge works all episodes out anew; what fired before keeps its serial.
+func (k *modelKey) judge(key string) {
+	old := k.eps
+	k.eps = nil
+	for _, c := range k.chains() {
+		firedAt := int64(math.MaxInt64)
+		for i := range c {
+			for j := i; j < len(c) && c[j].Time-c[i].Time <= int64(k.policy.Within); j++ {
+				n := j - i + 1
+				if k.policy.Kind == Distinct {
+					n = values(c[i : j+1])
+				}
+				if n >= k.policy.N {
+					firedAt = min(firedAt, c[j].Time)
+				}
+			}
+		}
+		if firedAt == math.MaxInt64 {
+			continue
+		}
+		ep := modelEpisode{
+			Key: key, Serial: c[0].ID, FiredAt: firedAt, First: c[0].Time, Last: c[len(c)-1].Time, Count: len(c),
+		}
+		if k.policy.Kind == Distinct {
+			ep.Values = values(c)
+		}
+		for _, m := range c {
+			ep.IDs = append(ep.IDs, m.ID)
+		}
+		for _, o := range old { // in order of time: the earliest gives its name
+			if slices.Contains(ep.IDs, o.Serial) {
+				ep.Serial, ep.FiredAt = o.Serial, o.FiredAt
+				break
+			}
+		}
+		k.eps = append(k.eps, ep)
+	}
+}
+
+func (k *modelKey) meet(m Match) Outcome {
+	switch {
+	case k.newest == nil:
+	case k.newest.ID == m.ID && k.newest.Sum != m.Sum:
+		return Conflict
+	case k.newest.ID == m.ID:
+		return Duplicate
+	case byTime(m, *k.newest) < 0 || k.silent != nil && m.Time == k.newest.Time:
+		return Noted
+	}
+	if k.silent != nil {
+		k.silent.Resolved = true
+		k.gone = append(k.gone, *k.silent)
+		k.silent = nil
+	}
+	k.newest = &m
+	return Counted
+}
+
+func (mo *model) advance(wm int64, live bool) {
+	mo.wm = max(mo.wm, wm)
+	for key, k := range mo.keys {
+		if k.policy.Kind != Absence || k.newest == nil || !live {
+			continue
+		}
+		t := k.newest.Time
+		if due := t + int64(k.policy.Within); k.silent == nil && mo.wm > due {
+			k.silent = &modelEpisode{
+				Key: key, Serial: k.newest.ID, FiredAt: due, First: t, Last: t, Count: 1, IDs: []ID{k.newest.ID},
+			}
+		}
+		if k.silent != nil && mo.wm > t+int64(max(k.forgetIn, k.policy.Within)) {
+			k.silent.Resolved = true
+			k.gone = append(k.gone, *k.silent)
+			k.silent, k.newest = nil, nil
+		}
+	}
+}
+
+// episodes are all that ever fired and were not merged into another.
+func (mo *model) episodes() []modelEpisode {
+	var out []modelEpisode
+	for _, k := range mo.keys {
+		for _, ep := range k.eps {
+			ep.Resolved = mo.wm > ep.Last+int64(k.policy.Within)
+			out = append(out, ep)
+		}
+		out = append(out, k.gone...)
+		if k.silent != nil {
+			out = append(out, *k.silent)
+		}
+	}
+	sortEpisodes(out)
+	return out
+}
+
+func sortEpisodes(eps []modelEpisode) {
+	slices.SortFunc(eps, func(a, b modelEpisode) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.First, b.First), slices.Compare(a.Serial[:], b.Serial[:]),
+			cmp.Compare(a.FiredAt, b.FiredAt))
+	})
+}
