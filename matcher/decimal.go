@@ -3,6 +3,7 @@ package matcher
 import (
 	"bytes"
 	"cmp"
+	"strconv"
 )
 
 // decimal is an exact decimal number: ±0.d₁d₂d₃… × 10^exp, where d₁ and the
@@ -20,8 +21,7 @@ type decimal struct {
 const maxExponent = 1 << 40
 
 // parseDecimal reads a JSON number. The result points into s.
-func parseDecimal[T string | []byte](text T) (decimal, bool) {
-	s := []byte(text)
+func parseDecimal(s []byte) (decimal, bool) {
 	var d decimal
 	i := 0
 	if i < len(s) && s[i] == '-' {
@@ -130,4 +130,14 @@ func (d *decimal) sign() int {
 	default:
 		return 1
 	}
+}
+
+// append appends the number in its one canonical form.
+func (d *decimal) append(dst []byte) []byte {
+	if d.neg {
+		dst = append(dst, '-')
+	}
+	dst = append(dst, "0."...)
+	dst = append(append(dst, d.head...), d.tail...)
+	return strconv.AppendInt(append(dst, 'e'), d.exp, 10)
 }

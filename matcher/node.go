@@ -1,5 +1,23 @@
 package matcher
 
+import "github.com/valyala/fastjson"
+
+// Node is a compiled condition: one of And, Or, Not, Field, SameElement,
+// Anywhere, JSONText and Keyword. Rule languages compile to it; the only
+// evaluator is this package's. A Node must not change once it is in a Rule.
+type Node interface {
+	// eval says whether the node holds for v, the event or, below SameElement
+	// and JSONText, a value inside it.
+	eval(e *evaluator, v *fastjson.Value) bool
+	// canon appends the node's canonical text: nodes of equal text decide alike.
+	canon(dst []byte) []byte
+	explain(x *explainer, v *fastjson.Value) Explanation
+	// needs says what must be true of an event for which the node holds.
+	needs() plan
+	// reads calls yield for each path that the node reads; nil stands for any.
+	reads(yield func(Path))
+}
+
 // Note is what a front end attaches to a node for explanations. It takes no
 // part in the meaning of the node nor in Rule.Hash.
 type Note struct {
@@ -68,12 +86,3 @@ type Keyword struct {
 	Document bool
 	Note     Note
 }
-
-func (*And) node()         {}
-func (*Or) node()          {}
-func (*Not) node()         {}
-func (*Field) node()       {}
-func (*SameElement) node() {}
-func (*Anywhere) node()    {}
-func (*JSONText) node()    {}
-func (*Keyword) node()     {}

@@ -1,6 +1,9 @@
 package matcher
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // Equals holds for a string that is one of values; with fold, ignoring case
 // (Unicode simple folding).
@@ -16,6 +19,7 @@ func HasSuffix(fold bool, values ...string) Op { return newAffix(suffix, fold, v
 func Contains(fold bool, values ...string) Op { return newAffix(infix, fold, values) }
 
 type stringSet struct {
+	onText
 	fold   bool
 	values []string // sorted, distinct, folded if fold
 	large  map[string]struct{}
@@ -25,7 +29,7 @@ type stringSet struct {
 const linearSet = 8
 
 func newStringSet(fold bool, values []string) *stringSet {
-	s := &stringSet{fold: fold, values: canonical(fold, values)}
+	s := &stringSet{fold: fold, values: canonicalTexts(fold, values)}
 	if len(s.values) > linearSet {
 		s.large = make(map[string]struct{}, len(s.values))
 		for _, v := range s.values {
@@ -44,17 +48,18 @@ const (
 )
 
 type affix struct {
+	onText
 	kind   affixKind
 	fold   bool
 	values []string // sorted, distinct, folded if fold
 }
 
 func newAffix(kind affixKind, fold bool, values []string) *affix {
-	return &affix{kind: kind, fold: fold, values: canonical(fold, values)}
+	return &affix{kind: kind, fold: fold, values: canonicalTexts(fold, values)}
 }
 
-// canonical returns values folded if so asked, sorted and distinct.
-func canonical(fold bool, values []string) []string {
+// canonicalTexts returns values folded if so asked, sorted and distinct.
+func canonicalTexts(fold bool, values []string) []string {
 	out := slices.Clone(values)
 	if fold {
 		for i, v := range out {
@@ -67,13 +72,70 @@ func canonical(fold bool, values []string) []string {
 
 // CompareText holds for a string that stands in the relation to value, compared
 // byte by byte.
-func CompareText(rel Relation, value string) Op { return &textCompare{rel, value} }
+func CompareText(rel Relation, value string) Op { return &textCompare{rel: rel, value: value} }
 
 type textCompare struct {
+	onText
 	rel   Relation
 	value string
 }
 
-func (*stringSet) op()   {}
-func (*affix) op()       {}
-func (*textCompare) op() {}
+// onText are the traits of the operators that look at a text.
+type onText struct{}
+
+func (onText) whole() bool   { return false }
+func (onText) textual() bool { return true }
+
+func (s *stringSet) eval(e *evaluator) bool {
+	if !e.cur.isText {
+		return false
+	}
+	text := e.text(s.fold)
+	if s.large != nil {
+		_, ok := s.large[string(text)]
+		return ok
+	}
+	for _, v := range s.values {
+		if string(text) == v {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *affix) eval(e *evaluator) bool {
+	if !e.cur.isText {
+		return false
+	}
+	text := e.text(a.fold)
+	for _, v := range a.values {
+		switch {
+		case len(v) > len(text):
+		case a.kind == prefix && string(text[:len(v)]) == v,
+			a.kind == suffix && string(text[len(text)-len(v):]) == v,
+			a.kind == infix && bytes.Contains(text, v2b(v)):
+			return true
+		}
+	}
+	return false
+}
+
+func (c *textCompare) eval(e *evaluator) bool {
+	return e.cur.isText && c.rel.holds(bytes.Compare(e.cur.text, v2b(c.value)))
+}
+
+func (s *stringSet) canon(dst []byte) []byte { return canonTexts(dst, "equals", s.fold, s.values) }
+
+func (a *affix) canon(dst []byte) []byte {
+	return canonTexts(dst, affixWords[a.kind], a.fold, a.values)
+}
+
+func (c *textCompare) canon(dst []byte) []byte {
+	return canonTexts(dst, "text"+c.rel.String(), false, []string{c.value})
+}
+
+var affixWords = [...]string{prefix: "begins with", suffix: "ends with", infix: "contains"}
+
+func (s *stringSet) words() string   { return textWords("is", s.fold, s.values) }
+func (a *affix) words() string       { return textWords(affixWords[a.kind], a.fold, a.values) }
+func (c *textCompare) words() string { return textWords(c.rel.String(), false, []string{c.value}) }

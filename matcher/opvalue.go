@@ -1,6 +1,12 @@
 package matcher
 
-import "github.com/valyala/fastjson"
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fastjson"
+)
 
 // KindMask is a set of JSON types.
 type KindMask uint8
@@ -16,10 +22,10 @@ const (
 )
 
 // KindIs holds for values of the types in mask.
-func KindIs(mask KindMask) Op { return kindIs(mask) }
+func KindIs(mask KindMask) Op { return kindIs{mask: mask} }
 
 // IsBool holds for the JSON boolean want.
-func IsBool(want bool) Op { return isBool(want) }
+func IsBool(want bool) Op { return isBool{want: want} }
 
 // IsNull holds for JSON null.
 func IsNull() Op { return isNull{} }
@@ -34,18 +40,80 @@ func Exists() Op { return exists{} }
 func HasLeaf() Op { return hasLeaf{} }
 
 type (
-	kindIs  KindMask
-	isBool  bool
-	isNull  struct{}
-	exists  struct{}
-	hasLeaf struct{}
+	kindIs struct {
+		notText
+		mask KindMask
+	}
+	isBool struct {
+		notText
+		want bool
+	}
+	isNull  struct{ notText }
+	exists  struct{ notText }
+	hasLeaf struct{ notText }
 )
 
-func (kindIs) op()  {}
-func (isBool) op()  {}
-func (isNull) op()  {}
-func (exists) op()  {}
-func (hasLeaf) op() {}
+// notText are the traits of the operators that look at a value, not its text.
+type notText struct{}
+
+func (notText) whole() bool   { return false }
+func (notText) textual() bool { return false }
+
+func (o kindIs) eval(e *evaluator) bool { return e.cur.v != nil && maskOf(e.cur.v)&o.mask != 0 }
+
+func (o isBool) eval(e *evaluator) bool {
+	if e.cur.v == nil {
+		return false
+	}
+	t := e.cur.v.Type()
+	return o.want && t == fastjson.TypeTrue || !o.want && t == fastjson.TypeFalse
+}
+
+func (isNull) eval(e *evaluator) bool {
+	return e.cur.v != nil && e.cur.v.Type() == fastjson.TypeNull
+}
+
+func (exists) eval(*evaluator) bool { return true }
+
+func (hasLeaf) eval(e *evaluator) bool { return holdsLeaf(e.cur.v) }
+
+func (exists) whole() bool  { return true }
+func (hasLeaf) whole() bool { return true }
+
+func holdsLeaf(v *fastjson.Value) bool {
+	switch maskOf(v) {
+	case KindObject:
+		return false
+	case KindArray:
+		return slices.ContainsFunc(v.GetArray(), holdsLeaf)
+	default:
+		return true
+	}
+}
+
+func (o kindIs) canon(dst []byte) []byte { return append(dst, "(kind "+o.names("|")+")"...) }
+func (o isBool) canon(dst []byte) []byte { return strconv.AppendBool(dst, o.want) }
+func (isNull) canon(dst []byte) []byte   { return append(dst, "null"...) }
+func (exists) canon(dst []byte) []byte   { return append(dst, "exists"...) }
+func (hasLeaf) canon(dst []byte) []byte  { return append(dst, "has-leaf"...) }
+
+func (o kindIs) words() string { return "is a " + o.names(" or ") }
+func (o isBool) words() string { return "is " + strconv.FormatBool(o.want) }
+func (isNull) words() string   { return "is null" }
+func (exists) words() string   { return "exists" }
+func (hasLeaf) words() string  { return "exists as a leaf" }
+
+var kindNames = [...]string{"string", "number", "boolean", "null", "object", "array"}
+
+func (o kindIs) names(sep string) string {
+	var names []string
+	for i, name := range kindNames {
+		if o.mask&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, sep)
+}
 
 func maskOf(v *fastjson.Value) KindMask {
 	switch v.Type() {

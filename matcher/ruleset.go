@@ -1,67 +1,104 @@
 package matcher
 
-import "github.com/trailtide/trailtide/pipeline/cloudtrail"
-
 // Ruleset is a compiled set of rules: immutable, shared by any number of
-// Matchers.
+// Matchers. (It remembers event names that it has met, which shows nowhere.)
 type Ruleset struct {
-	rules []*Rule
+	rules    []*Rule // by ID
+	byID     map[string]*Rule
+	suppress [][]*Suppression // of each rule, global ones too
+	index    index
 }
 
 // Options of Compile.
 type Options struct {
-	// Suppress are the global suppressions: they hold for every rule.
+	// Suppress are the global suppressions: they hold for every rule. Hits carry
+	// copies of them, for OnKey depends on the rule.
 	Suppress []*Suppression
 }
 
-// Compile builds the index. Errors are joined, each with file, line, column.
-func Compile(rules []*Rule, o Options) (*Ruleset, error) { return &Ruleset{rules: rules}, nil }
-
-// Rules returns the rules in the order of their IDs. Read-only.
+// Rules returns the rules in the order of their IDs, disabled ones too.
+// Read-only.
 func (rs *Ruleset) Rules() []*Rule { return rs.rules }
 
 // Rule returns the rule of that ID, nil if there is none.
-func (rs *Ruleset) Rule(id string) *Rule { return nil }
+func (rs *Ruleset) Rule(id string) *Rule { return rs.byID[id] }
 
-// Hit is one rule whose condition held.
-type Hit struct {
-	Rule       *Rule
-	Suppressed *Suppression // the suppression that covers the match, or nil
+// Unindexed returns the rules that no index can serve, in the order of their
+// IDs: each event is parsed and evaluated for them.
+func (rs *Ruleset) Unindexed() []*Rule {
+	var out []*Rule
+	if rs.index.rest != nil {
+		for _, i := range rs.index.rest.always {
+			out = append(out, rs.rules[i])
+		}
+	}
+	return out
 }
 
-// Matcher matches events. One goroutine owns it.
-type Matcher struct {
-	rs *Ruleset
+// IndexStats describe the index of a Ruleset.
+type IndexStats struct {
+	Rules         int            // enabled
+	Names         int            // distinct event names (in any case) that rules list
+	ByName        int            // rules found by a listed event name
+	ByNamePattern int            // rules found by a pattern tried on each new event name
+	ByField       int            // rules found by another field
+	Unindexed     int            // rules found by none
+	Groups        int            // groups of rules that share what they were found by
+	LargestGroup  int            // most rules that one set of field values leaves to evaluate
+	Fields        map[string]int // rules split off by each further field, by dotted path
 }
 
-// NewMatcher returns a Matcher over rs.
-func (rs *Ruleset) NewMatcher() *Matcher { return &Matcher{rs: rs} }
-
-// Match appends to dst a Hit for every enabled rule whose condition holds for
-// ev. candidate says whether any rule could have matched: only then was the
-// event parsed. A non-nil error means that a candidate does not parse: the
-// event is invalid, and dst is returned as it came.
-func (m *Matcher) Match(dst []Hit, ev *cloudtrail.Event) (hits []Hit, candidate bool, err error) {
-	return dst, false, nil
+// Stats walks the index. A rule that is found in several ways counts in each.
+func (rs *Ruleset) Stats() IndexStats {
+	x := &rs.index
+	s := IndexStats{Names: len(x.names.entries), Unindexed: len(rs.Unindexed()), Fields: map[string]int{}}
+	for _, r := range rs.rules {
+		if r.Enabled {
+			s.Rules++
+		}
+	}
+	tested, byName, byField := map[int32]bool{}, map[int32]bool{}, map[int32]bool{}
+	for _, t := range x.tested {
+		tested[x.ways[t.way].rule] = true
+	}
+	for _, w := range x.ways {
+		if at := w.way.find(eventName); at >= 0 && w.way[at].finite() {
+			byName[w.rule] = true
+		}
+	}
+	seen := map[*group]bool{}
+	for _, e := range x.names.entries {
+		s.walk(rs, e.group, seen)
+	}
+	if x.rest != nil {
+		s.walk(rs, x.rest, seen)
+		for _, a := range x.rest.accesses {
+			for _, r := range a.all {
+				byField[r] = true
+			}
+		}
+	}
+	s.ByName, s.ByNamePattern, s.ByField = len(byName), len(tested), len(byField)
+	return s
 }
 
-// AppendKey appends the group-by key of a threshold match: for each path its
-// presence and its length-prefixed text, so that a missing field, an empty one
-// and ("ab","c") ≠ ("a","bc") differ. DecodeKey reverses it.
-func (t *Threshold) AppendKey(dst []byte, ev *cloudtrail.Event) []byte { return dst }
-
-// KeyField is one group-by field's value.
-type KeyField struct {
-	Path    string // dotted
-	Value   string
-	Missing bool
-}
-
-// DecodeKey returns what AppendKey wrote.
-func (t *Threshold) DecodeKey(key []byte) ([]KeyField, error) { return nil, nil }
-
-// AppendDistinct appends the text of the distinct field; ok is false when the
-// event lacks it (such a match does not count).
-func (t *Threshold) AppendDistinct(dst []byte, ev *cloudtrail.Event) (out []byte, ok bool) {
-	return dst, false
+func (s *IndexStats) walk(rs *Ruleset, g *group, seen map[*group]bool) {
+	if g == nil || seen[g] {
+		return
+	}
+	seen[g] = true
+	s.Groups++
+	s.LargestGroup = max(s.LargestGroup, len(g.always))
+	for i := range g.accesses {
+		a := &g.accesses[i]
+		s.Fields[pathName(rs.index.paths[a.path])] += len(a.all)
+		s.walk(rs, a.present, seen)
+		s.walk(rs, a.notNull, seen)
+		for _, e := range a.values.entries {
+			s.walk(rs, e.group, seen)
+		}
+		for _, t := range a.tested {
+			s.walk(rs, t.group, seen)
+		}
+	}
 }
