@@ -55,11 +55,15 @@ func (r *run) classify() (c class, array int) {
 	record := false // by its other keys it is a record, or nothing
 	for {
 		if !record {
-			if at := ev.arrayAhead(`"Records"`); at > 0 {
-				return classRecords, at
-			}
-			if at := ev.arrayAhead(`"logEvents"`); at > 0 {
-				return classLogs, at
+			switch ev.letterAhead() {
+			case 'R':
+				if at := ev.arrayAhead(`"Records"`); at > 0 {
+					return classRecords, at
+				}
+			case 'l':
+				if at := ev.arrayAhead(`"logEvents"`); at > 0 {
+					return classLogs, at
+				}
 			}
 		}
 		f, ok := ev.next()
@@ -148,10 +152,18 @@ func (r *run) foreignRecord() class {
 	}
 }
 
+// letterAhead returns the first letter of the next key.
+func (e *Event) letterAhead() byte {
+	if e.pos+1 < len(e.raw) {
+		return e.raw[e.pos+1]
+	}
+	return 0
+}
+
 // arrayAhead returns where the array begins that is the value of the next key,
 // if that is the given one, quotes included; otherwise 0.
 func (e *Event) arrayAhead(key string) int {
-	if e.pos == 0 || e.closed || e.pos+len(key) > len(e.raw) || e.raw[e.pos+1] != key[1] || string(e.raw[e.pos:e.pos+len(key)]) != key {
+	if e.pos == 0 || e.closed || e.pos+len(key) > len(e.raw) || string(e.raw[e.pos:e.pos+len(key)]) != key {
 		return 0
 	}
 	i := skipSpace(e.raw, e.pos+len(key))

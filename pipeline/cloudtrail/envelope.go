@@ -118,8 +118,8 @@ func (r *run) payload(b []byte, level int) {
 	switch {
 	case len(b) == 0:
 		r.invalid(b, "empty payload")
-	case soleObject(b):
-		r.whole(b)
+	case r.soleEvent(b):
+		r.event(b)
 	case b[0] != '{' && b[0] != '[':
 		r.many(b)
 	default:

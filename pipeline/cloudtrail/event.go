@@ -70,6 +70,7 @@ type Event struct {
 type span struct {
 	start, end int
 	kind       Kind
+	escaped    bool // a string with backslashes in it
 }
 
 // other is a top-level field without a slot.

@@ -6,30 +6,38 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// soleObject says that b, if it is JSON at all, is one object and not several.
-// It is much cheaper than finding where the object ends: inside an object a
-// closing brace is followed by a comma, another bracket, or a quote or backslash
-// (JSON text in a string), and only between objects by something else. It may
-// answer false for a sole object.
-func soleObject(b []byte) bool {
+// soleEvent says that b is one event, if it is JSON at all, and leaves ev at
+// it. This is the way of nearly every payload, and cheaper than finding
+// where the object ends. It may answer false for an event.
+func (r *run) soleEvent(b []byte) bool {
 	if b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
-	for i := 0; ; i++ {
-		k := bytes.IndexByte(b[i:], '}')
-		i += k
+	r.ev.Reset(b)
+	c, _ := r.classify()
+	return c == classEvent && r.ev.err == nil && (r.ev.closed || soleFrom(b, r.ev.pos))
+}
+
+// soleFrom says that an object that goes on at i is the only one in b, which
+// ends in a closing brace. Inside an object a
+// closing brace is followed by a comma, another bracket, or a quote or backslash
+// (JSON text in a string), and only between objects by something else.
+func soleFrom(b []byte, i int) bool {
+	for ; ; i++ {
+		i += bytes.IndexByte(b[i:], '}')
 		if i == len(b)-1 {
 			return true
 		}
-		switch c := b[i+1]; c {
+		c := b[i+1]
+		if isSpace(c) {
+			if c = b[skipSpace(b, i+1)]; c == '"' || c == '\\' {
+				return false
+			}
+		}
+		switch c {
 		case ',', '}', ']', '"', '\\':
 		default:
-			if !isSpace(c) {
-				return false
-			}
-			if c = b[skipSpace(b, i+1)]; c != ',' && c != '}' && c != ']' {
-				return false
-			}
+			return false
 		}
 	}
 }

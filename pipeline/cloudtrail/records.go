@@ -106,8 +106,8 @@ func readTail(b []byte, i int) (int, error) {
 		return i, errComma
 	}
 	for i = skipSpace(b, i+1); ; {
-		m, err := readMember(b, i)
-		if err != nil {
+		var m member
+		if err := m.read(b, i); err != nil {
 			return i, err
 		}
 		i = m.next

@@ -1,9 +1,6 @@
 package cloudtrail
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // What a scan finds wrong: all are ErrBroken to errors.Is.
 var (
@@ -60,8 +57,8 @@ func (e *Event) next() (f field, ok bool) {
 	if e.closed || e.err != nil {
 		return 0, false
 	}
-	k, err := readMember(e.raw, e.pos)
-	if err != nil {
+	var k member
+	if err := k.read(e.raw, e.pos); err != nil {
 		e.err = err
 		return 0, false
 	}
@@ -122,9 +119,9 @@ func (e *Event) findInside(s span, key string) span {
 	if b[i] == '}' {
 		return span{kind: Missing}
 	}
+	var k member
 	for {
-		k, err := readMember(b, i)
-		if err != nil {
+		if err := k.read(b, i); err != nil {
 			e.err = err
 			return span{kind: Broken}
 		}
@@ -143,44 +140,65 @@ type member struct {
 	start, end int // the key without its quotes
 	escaped    bool
 	value      span
-	nesting    int
+	nesting    int  // of the value
 	next       int  // where the next key begins, or after the closing brace
 	last       bool // the closing brace was read
 }
 
-// readMember reads the member whose key begins at i.
-func readMember(b []byte, i int) (m member, err error) {
+// read reads the member whose key begins at i.
+func (m *member) read(b []byte, i int) error {
 	if i >= len(b) {
-		return m, errTruncated
+		return errTruncated
 	}
 	if b[i] != '"' {
-		return m, errKey
+		return errKey
 	}
 	m.start = i + 1
-	i = skipString(b, i+1)
+	i, m.escaped = skipText(b, i+1)
 	if i < 0 {
-		return m, errTruncated
+		return errTruncated
 	}
 	m.end = i - 1
-	m.escaped = bytes.IndexByte(b[m.start:m.end], '\\') >= 0
-	if i = skipSpace(b, i); i >= len(b) {
-		return m, errTruncated
-	}
-	if b[i] != ':' {
-		return m, errColon
-	}
-	i = skipSpace(b, i+1)
-	m.value.start = i
-	i, m.value.kind, m.nesting = skipValue(b, i)
-	if i < 0 {
-		if m.value.start < len(b) && (m.value.kind == String || m.value.kind == Object || m.value.kind == Array) {
-			return m, errTruncated
+	if i >= len(b) || b[i] != ':' {
+		if i = skipSpace(b, i); i >= len(b) {
+			return errTruncated
 		}
-		return m, errValue
+		if b[i] != ':' {
+			return errColon
+		}
+	}
+	i++
+	if i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	m.value.start = i
+	if i < len(b) && b[i] == '"' {
+		m.value.kind, m.nesting = String, 0
+		i, m.value.escaped = skipText(b, i+1)
+	} else {
+		m.value.escaped = false
+		i, m.value.kind, m.nesting = skipValue(b, i)
+	}
+	if i < 0 {
+		switch m.value.kind {
+		case String, Object, Array:
+			return errTruncated
+		}
+		return errValue
 	}
 	m.value.end = i
+	return m.readEnd(b, i)
+}
+
+// readEnd reads what follows the value that ends before i.
+func (m *member) readEnd(b []byte, i int) error {
+	m.last = false
+	if i+1 < len(b) && b[i] == ',' && b[i+1] == '"' {
+		m.next = i + 1
+		return nil
+	}
 	if i = skipSpace(b, i); i >= len(b) {
-		return m, errTruncated
+		return errTruncated
 	}
 	switch b[i] {
 	case ',':
@@ -188,9 +206,9 @@ func readMember(b []byte, i int) (m member, err error) {
 	case '}':
 		m.next, m.last = i+1, true
 	default:
-		return m, errComma
+		return errComma
 	}
-	return m, nil
+	return nil
 }
 
 // text returns what Scan answers for the value at s.
@@ -198,11 +216,11 @@ func (e *Event) text(s span) []byte {
 	if s.kind != String {
 		return e.raw[s.start:s.end]
 	}
-	b := e.raw[s.start+1 : s.end-1]
-	if bytes.IndexByte(b, '\\') < 0 {
-		return b
+	b := e.raw[s.start+1 : s.end-1 : s.end-1]
+	if s.escaped {
+		return e.unescape(b)
 	}
-	return e.unescape(b)
+	return b
 }
 
 // unescape returns the text of an escaped string, in scratch.

@@ -59,6 +59,44 @@ func skipString(b []byte, i int) int {
 	}
 }
 
+// skipText is skipString for text that may be wanted: it also says whether
+// there are escapes in it.
+func skipText(b []byte, i int) (end int, escaped bool) {
+	start := i
+	for i+16 <= len(b) {
+		x := quoteOrBackslash(b[i : i+8])
+		y := quoteOrBackslash(b[i+8 : i+16])
+		k := bits.TrailingZeros64(x)
+		if x == 0 {
+			k = 64 + bits.TrailingZeros64(y)
+		}
+		if k >>= 3; k < 16 {
+			i += k
+			if b[i] == '"' {
+				return i + 1, false
+			}
+			return skipString(b, start), true
+		}
+		i += 16
+	}
+	for ; i < len(b); i++ {
+		if b[i] == '"' {
+			return i + 1, false
+		}
+		if b[i] == '\\' {
+			return skipString(b, start), true
+		}
+	}
+	return -1, false
+}
+
+// quoteOrBackslash marks the first of either in 8 bytes, and perhaps some after it.
+func quoteOrBackslash(b []byte) uint64 {
+	w := binary.LittleEndian.Uint64(b)
+	q, s := w^quotes, w^backslashs
+	return ((q-ones)&^q | (s-ones)&^s) & highs
+}
+
 // escapedAt says whether the byte at i of a string that begins at start is
 // escaped: an odd number of backslashes stands before it.
 func escapedAt(b []byte, start, i int) bool {
@@ -79,8 +117,32 @@ func skipContainer(b []byte, i, depth int) (end, deepest int) {
 		i++
 		switch c {
 		case '"':
-			if i = skipString(b, i); i < 0 {
+			// skipString, but for the call where the string is short and has no
+			// escapes: this loop is where most of a scan's time goes.
+		text:
+			for i+16 <= len(b) {
+				if k := quoteIn16(b[i : i+16]); k < 16 {
+					i += k
+					break
+				}
+				i += 16
+			}
+			for i < len(b) && b[i] != '"' {
+				i++
+			}
+			if i >= len(b) {
 				return -1, deepest
+			}
+			if b[i-1] == '\\' {
+				if i = skipEscaped(b, i); i < 0 {
+					return -1, deepest
+				}
+				continue
+			}
+			i++
+			if i+1 < len(b) && b[i+1] == '"' && (b[i] == ':' || b[i] == ',') {
+				i += 2
+				goto text
 			}
 		case '{', '[':
 			depth++
@@ -93,6 +155,31 @@ func skipContainer(b []byte, i, depth int) (end, deepest int) {
 		}
 	}
 	return -1, deepest
+}
+
+// quoteIn16 returns the index of the first quote in 16 bytes, 16 or more if
+// there is none. It has no branch that depends on where the quote is: how long
+// strings are cannot be predicted, and a wrong guess costs more than the words.
+func quoteIn16(b []byte) int {
+	x := binary.LittleEndian.Uint64(b) ^ quotes
+	y := binary.LittleEndian.Uint64(b[8:]) ^ quotes
+	x = (x - ones) &^ x & highs
+	y = (y - ones) &^ y & highs
+	k := bits.TrailingZeros64(x)
+	if x == 0 {
+		k = 64 + bits.TrailingZeros64(y)
+	}
+	return k >> 3
+}
+
+// skipEscaped is skipString from a quote at i that follows a backslash.
+func skipEscaped(b []byte, i int) int {
+	// The run of backslashes lies inside the string: before it there is at
+	// least the opening quote.
+	if escapedAt(b, 0, i) {
+		return skipString(b, i+1)
+	}
+	return i + 1
 }
 
 // skipValue returns the index after the value that begins at i, its kind, and
