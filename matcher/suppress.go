@@ -42,9 +42,6 @@ func newGlobalSuppressions(list []*Suppression) globalSuppressions {
 // last, for one that keeps a match from counting says more than one that
 // mutes its alert.
 func (g globalSuppressions) with(r *Rule) []*Suppression {
-	if len(r.Suppress) == 0 && (r.Threshold == nil || len(g.onEvent) == 0) {
-		return g.onEvent
-	}
 	var event, key []*Suppression
 	add := func(own, asKey *Suppression) {
 		if own.onKey(r.Threshold) {
@@ -60,7 +57,9 @@ func (g globalSuppressions) with(r *Rule) []*Suppression {
 		add(s, s)
 	}
 	for i, s := range g.onEvent {
-		add(s, g.onKey[i])
+		if s.Covers(r.ID) {
+			add(s, g.onKey[i])
+		}
 	}
 	return append(event, key...)
 }
