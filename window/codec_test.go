@@ -1,0 +1,67 @@
+package window
+
+import (
+	"bytes"
+	"math"
+	"testing"
+)
+
+// FuzzLoad: what is accepted is sound, is written back the same, and can be
+// worked with.
+func FuzzLoad(f *testing.F) {
+	s, err := NewStore(Options{MaxMembers: 4})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i, p := range []Policy{
+		{N: 3, Within: 10}, {N: 2, Within: 10, Realert: 3}, {N: 9, Within: 5}, {Kind: Distinct, N: 2, Within: 9},
+		{Kind: Distinct, N: 5, Within: 9}, {Kind: Absence, Within: 2},
+	} {
+		for n := range int64(8) {
+			m := match(string(rune('a'+i)), 100+n*n, n, p)
+			m.Value = uint64(n % 3)
+			s.Observe(m)
+			s.Advance(90+n*n, true)
+		}
+	}
+	s.Advance(120, true)
+	s.Dirty(func(_, state []byte) { f.Add(bytes.Clone(state)) })
+	f.Add([]byte{stateVersion, 0, 1, 1, 0, 1, 0})
+	f.Fuzz(func(t *testing.T, state []byte) {
+		s := newStore(t, Options{Shards: 1, MaxMembers: 4})
+		if err := s.Load([]byte("k"), state); err != nil || len(state) == 0 {
+			if s.Len() != 0 {
+				t.Fatal("a refused state is there")
+			}
+			return
+		}
+		check(t, s)
+		_, e := lookup(s.shards[0], hashOf([]byte("k")), "k")
+		p := s.shards[0].policies[e.policy]
+		once := appendState(nil, &p, e)
+		again := newStore(t, Options{Shards: 1, MaxMembers: 4})
+		if err := again.Load([]byte("k"), once); err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+		_, e2 := lookup(again.shards[0], hashOf([]byte("k")), "k")
+		if twice := appendState(nil, &p, e2); !bytes.Equal(once, twice) {
+			t.Fatalf("written\n%x, then\n%x", once, twice)
+		}
+		at := e.newest()
+		for i, d := range []int64{0, 1, int64(p.Within), -int64(p.Within), -1, math.MaxInt64, math.MinInt64} {
+			m := match("k", at+d, int64(i), p)
+			m.Value = uint64(i)
+			s.Observe(m)
+			check(t, s)
+		}
+		s.Advance(at, true)
+		s.Drain(func(*Change) {})
+		s.Advance(math.MaxInt64, true)
+		s.Drain(func(*Change) {})
+		check(t, s)
+		s.Rollback()
+		if _, e := lookup(s.shards[0], hashOf([]byte("k")), "k"); !bytes.Equal(appendState(nil, &p, e), once) {
+			t.Fatal("a rollback did not bring the state back")
+		}
+	})
+}
