@@ -32,6 +32,9 @@ type Batch struct {
 	// given event time (Unix nanoseconds; a minimum int64 if unknown) until their records move it. Applied before the records.
 	// A partition that is open already moves forward to a later time, and never back.
 	Open []PartitionTime
+	// Positions are to be committed besides those of the records: where a
+	// partition begins that has brought nothing yet.
+	Positions map[string][]byte
 	// Idle are partitions whose reader stood at their end at the given wall
 	// clock time, for idle_after at least: their time is that wall clock time.
 	Idle []PartitionTime
@@ -84,4 +87,10 @@ type Source interface {
 	// report them to its bus for other tools to see. It must not block.
 	Committed(positions map[string][]byte)
 	Close(ctx context.Context) error
+}
+
+// Health is what a Source may tell beside its batches.
+type Health interface {
+	// Health answers nil, or why the source cannot be read right now.
+	Health() error
 }

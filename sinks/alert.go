@@ -47,7 +47,7 @@ type Alert struct {
 	Events        []json.RawMessage  `json:"events,omitempty"`       // of a threshold: the first 3 and last 7, within 64 KiB
 	EvidenceCut   bool               `json:"evidence_cut,omitempty"` // raw events were left out for the budget
 	MergedInto    string             `json:"merged_into,omitempty"`
-	Resolution    string             `json:"resolution,omitempty"` // quiet | returned | merged | evicted
+	Resolution    string             `json:"resolution,omitempty"` // quiet | returned | forgotten | merged | evicted
 	Description   string             `json:"description,omitempty"`
 	Runbook       string             `json:"runbook,omitempty"`
 	References    []string           `json:"references,omitempty"`

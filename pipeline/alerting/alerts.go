@@ -1,0 +1,200 @@
+package alerting
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/sinks"
+	"github.com/trailtide/trailtide/window"
+)
+
+// An alert of a threshold shows the raw events of its first and last matches,
+// within a budget.
+const (
+	headEvents   = 3
+	tailEvents   = 7
+	eventsBudget = 64 << 10 // bytes
+)
+
+func at(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }
+
+func newAlert(id alertID, i *ruleInfo) *sinks.Alert {
+	return &sinks.Alert{
+		AlertID: id.String(), RuleID: i.ID, Title: i.Title, Severity: i.Severity,
+		Description: i.Description, Runbook: i.Runbook, References: i.References, Tags: i.Tags, Sinks: i.Sinks,
+		Status: sinks.Firing, Group: map[string]*string{},
+	}
+}
+
+func describe(a *sinks.Alert, e *evidence) {
+	s := &e.summary
+	a.Account, a.Region, a.User, a.SourceIP = s.Account, s.Region, s.User, s.SourceIP
+	a.EventName, a.EventSource, a.EventID, a.CallerAccount = s.EventName, s.EventSource, s.EventID, s.CallerAccount
+	a.Position, a.Event = e.position, json.RawMessage(e.raw)
+	if e.suppression != "" {
+		a.Suppression = e.suppression
+	}
+}
+
+// plainAlert makes the alert of a match without a threshold. Event time stands
+// for everything; an event without a readable one is alerted at the zero time.
+func plainAlert(id alertID, ev *Event, m *Match) *sinks.Alert {
+	a := newAlert(id, infoOf(m.Rule))
+	e := evidence{summary: ev.Summary, position: ev.Position, raw: ev.Raw}
+	if m.Suppressed != nil {
+		a.Status = sinks.Suppressed
+		e.suppression = m.Suppressed.Reason
+	}
+	describe(a, &e)
+	a.Count, a.EventIDs = 1, []string{ev.EventID}
+	if ev.HasTime {
+		a.Time = at(ev.Time)
+		a.FirstTime, a.LastTime = a.Time, a.Time
+	}
+	return a
+}
+
+// drain turns what happened to episodes since the last flush into alerts.
+func (s *Stage) drain(ctx context.Context) error {
+	var failed error
+	s.store.Drain(func(c *window.Change) {
+		if failed == nil {
+			failed = s.change(ctx, c)
+		}
+	})
+	return failed
+}
+
+func (s *Stage) change(ctx context.Context, c *window.Change) error {
+	if c.Type == window.Forgotten {
+		s.dropEvidence(c)
+		return nil
+	}
+	hash, groupKey, ok := splitWindowKey(c.Key)
+	if !ok {
+		return fmt.Errorf("window key %x is too short", c.Key)
+	}
+	info := s.rules.get(hash)
+	if info == nil {
+		return fmt.Errorf("windows of a rule with hash %016x, but no rule of that hash is stored", hash)
+	}
+	a := newAlert(thresholdID(info.ID, groupKey, c.Serial), info)
+	a.DetectedAt = s.now
+	if err := fillGroup(a, info, groupKey); err != nil {
+		return err
+	}
+	a.Time, a.FirstTime, a.LastTime = at(c.FiredAt), at(c.First), at(c.Last)
+	a.Count, a.CountCapped, a.Distinct = c.Count, c.Capped, c.Values
+	if err := s.fillEvidence(ctx, a, c); err != nil {
+		return err
+	}
+	s.emit(a, info, c)
+	if c.Type == window.Resolved || c.Type == window.Evicted {
+		s.dropEvidence(c)
+	}
+	return nil
+}
+
+// emit stores an alert's newest state and tells it where it is to be told. An
+// open episode is stored as firing; "update" is what a receiver is told.
+func (s *Stage) emit(a *sinks.Alert, info *ruleInfo, c *window.Change) {
+	notify := true
+	switch c.Type {
+	case window.Fired:
+	case window.Updated:
+		notify = c.Notify
+	case window.Resolved:
+		a.Status, a.Resolution = sinks.Resolved, "quiet"
+		switch {
+		case c.Returned:
+			a.Resolution = "returned"
+		case c.Policy.Kind == window.Absence:
+			a.Resolution = "forgotten"
+		}
+	case window.Merged:
+		a.Status, a.Resolution = sinks.Resolved, "merged"
+		_, groupKey, _ := splitWindowKey(c.Key)
+		a.MergedInto = thresholdID(info.ID, groupKey, c.Into).String()
+	case window.Evicted:
+		a.Status, a.Resolution = sinks.Resolved, "evicted"
+	case window.Forgotten:
+		return
+	}
+	if a.Suppression != "" {
+		a.Status, notify = sinks.Suppressed, false
+	}
+	if c.Type == window.Updated && notify {
+		told := *a
+		told.Status = sinks.Update
+		s.txn.Alert(a, info.Save, false)
+		s.txn.Alert(&told, false, true)
+		s.counts.alert(info.ID, sinks.Update, 0)
+		return
+	}
+	s.txn.Alert(a, info.Save, notify)
+	if c.Type != window.Updated {
+		s.counts.alert(info.ID, a.Status, 0)
+	}
+}
+
+func fillGroup(a *sinks.Alert, info *ruleInfo, groupKey []byte) error {
+	fields, err := info.threshold().DecodeKey(groupKey)
+	if err != nil {
+		return fmt.Errorf("read the group of an alert of rule %s: %w", info.ID, err)
+	}
+	for i := range fields {
+		if fields[i].Missing {
+			a.Group[fields[i].Path] = nil
+			continue
+		}
+		a.Group[fields[i].Path] = &fields[i].Value
+	}
+	return nil
+}
+
+// fillEvidence names the counted events, describes the newest, and adds the raw
+// JSON of the first and the last ones.
+func (s *Stage) fillEvidence(ctx context.Context, a *sinks.Alert, c *window.Change) error {
+	keys := make([][]byte, len(c.Members))
+	for i := range c.Members {
+		keys[i] = evidenceKey(c.Key, c.Members[i].ID)
+	}
+	values, err := s.eng.Evidence(ctx, s.part, keys)
+	if err != nil {
+		return fmt.Errorf("read the evidence of an alert: %w", err)
+	}
+	a.EventIDs = make([]string, 0, len(values))
+	var e evidence
+	budget := eventsBudget
+	for i, v := range values {
+		if v == nil {
+			a.EvidenceCut = true
+			continue
+		}
+		e = evidence{}
+		if err := e.decode(v); err != nil {
+			return err
+		}
+		a.EventIDs = append(a.EventIDs, e.summary.EventID)
+		if i >= headEvents && i < len(values)-tailEvents {
+			continue
+		}
+		if len(e.raw) > budget {
+			a.EvidenceCut = true
+			continue
+		}
+		budget -= len(e.raw)
+		a.Events = append(a.Events, json.RawMessage(e.raw))
+	}
+	describe(a, &e) // the newest member's
+	return nil
+}
+
+func (s *Stage) dropEvidence(c *window.Change) {
+	for i := range c.Members {
+		s.txn.Delete(engine.Evidence, evidenceKey(c.Key, c.Members[i].ID))
+	}
+}

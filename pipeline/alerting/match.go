@@ -1,0 +1,112 @@
+// Package alerting is the alert stage: the owner of one partition of window
+// state. It takes matches in, removes duplicates, counts, and is the only
+// place where alerts are made. It prepares everything that a commit makes
+// durable and can undo it when the commit is aborted.
+//
+// One goroutine owns a Stage. It reads no clock but the one it is given.
+package alerting
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/trailtide/trailtide/matcher"
+	"github.com/trailtide/trailtide/pipeline/cloudtrail"
+)
+
+// Event is what the alert stage keeps of a matched event: owned copies.
+type Event struct {
+	cloudtrail.Summary
+
+	Raw       []byte
+	Position  string // for people: FILE:LINE, FILE#INDEX, topic/partition@offset
+	Partition string // source partition, for the watermark
+	Identity  cloudtrail.Identity
+	Sum       uint32 // of the bytes: same identity with another sum is a conflict
+	Time      int64  // event time, Unix nanoseconds
+	// Timed is false where the event time is missing, unreadable or too far
+	// ahead of the wall clock: thresholds cannot count the event.
+	Timed bool
+	// HasTime is false where the event time is missing or unreadable.
+	HasTime bool
+	// Watermark is the greatest event time of the event's partition up to and
+	// including this event (math.MinInt64: none yet).
+	Reached int64
+	Arrived int64 // when the record reached its bus, Unix nanoseconds; 0: unknown
+	Matches []Match
+}
+
+// Match is one rule whose condition held for an event.
+type Match struct {
+	Rule       *matcher.Rule
+	Suppressed *matcher.Suppression
+	Key        []byte // of a threshold: the group-by key
+	Value      uint64 // of a distinct threshold: hash of the value
+	NoValue    bool   // of a distinct threshold: the event lacks the field
+}
+
+// evidenceVersion is the first byte of an encoded evidence entry.
+const evidenceVersion = 1
+
+var errEvidence = errors.New("evidence entry is damaged")
+
+// evidence is what an alert may later tell of a counted event.
+type evidence struct {
+	summary     cloudtrail.Summary
+	position    string
+	suppression string
+	raw         []byte
+}
+
+func (e *evidence) strings() [10]*string {
+	s := &e.summary
+	return [10]*string{
+		&s.EventID, &s.EventName, &s.EventSource, &s.Account, &s.CallerAccount,
+		&s.Region, &s.User, &s.SourceIP, &e.position, &e.suppression,
+	}
+}
+
+// append encodes e: the version, then each field with its length.
+func (e *evidence) append(dst []byte) []byte {
+	dst = append(dst, evidenceVersion)
+	for _, s := range e.strings() {
+		dst = binary.AppendUvarint(dst, uint64(len(*s)))
+		dst = append(dst, *s...)
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(e.raw)))
+	return append(dst, e.raw...)
+}
+
+// decode reads what append wrote. raw points into b.
+func (e *evidence) decode(b []byte) error {
+	if len(b) == 0 {
+		return errEvidence
+	}
+	if b[0] != evidenceVersion {
+		return fmt.Errorf("evidence entry has format %d, this version reads %d", b[0], evidenceVersion)
+	}
+	b = b[1:]
+	next := func() ([]byte, bool) {
+		n, w := binary.Uvarint(b)
+		if w <= 0 || n > uint64(len(b)-w) {
+			return nil, false
+		}
+		field := b[w : w+int(n)]
+		b = b[w+int(n):]
+		return field, true
+	}
+	for _, s := range e.strings() {
+		field, ok := next()
+		if !ok {
+			return errEvidence
+		}
+		*s = string(field)
+	}
+	raw, ok := next()
+	if !ok {
+		return errEvidence
+	}
+	e.raw = raw
+	return nil
+}

@@ -1,0 +1,174 @@
+// Package kafka is the Source that reads CloudTrail records from Kafka topics
+// as a member of a consumer group.
+//
+// The engine's positions decide where reading starts; the group's offsets are
+// only written, so that other tools can see the lag. A partition that was
+// taken away and came back goes on after the last record that was handed out,
+// since that record is on its way to a commit of this process.
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/trailtide/trailtide/sinks/kafka/client"
+)
+
+// Options of a Source. The zero value of a field is its default.
+type Options struct {
+	Client client.Options `yaml:",inline"`
+	// Topics to read, or one regular expression that topics' names must match as a whole.
+	Topics     []string `yaml:"topics"`
+	TopicRegex string   `yaml:"topic_regex"`
+	// Group is the consumer group. Default "trailtide".
+	Group string `yaml:"group"`
+	// InstanceID makes the member static (KIP-345): a restart within the session
+	// timeout causes no rebalance. Default: dynamic.
+	InstanceID string `yaml:"instance_id"`
+	// Start is where partitions begin that have no position yet: "earliest"
+	// (default), "latest", or an RFC 3339 time: the first record stamped then or later.
+	Start string `yaml:"start"`
+	// Isolation is "read_committed" (default) or "read_uncommitted".
+	Isolation string `yaml:"isolation"`
+	// IdleAfter is how long a partition's reader must stand at its end before
+	// the wall clock counts as its time. Default 1 m.
+	IdleAfter time.Duration `yaml:"idle_after"`
+	// SessionTimeout of the group membership. Default 45 s.
+	SessionTimeout time.Duration `yaml:"session_timeout"`
+	// MaxPollRecords bounds one batch. Default 1,000.
+	MaxPollRecords int `yaml:"max_poll_records"`
+	// FetchMaxBytes bounds what one fetch from one broker may bring. Default 16 MiB.
+	FetchMaxBytes int `yaml:"fetch_max_bytes"`
+	// LagInterval is how often the ends of the partitions are asked for: lag,
+	// idleness and whether everything is read depend on it. Default 1 s.
+	LagInterval time.Duration `yaml:"lag_interval"`
+	// MetadataMinAge is how soon the client asks for metadata again. Default 1 s.
+	MetadataMinAge time.Duration `yaml:"metadata_min_age"`
+
+	Log        *zap.Logger           `yaml:"-"` // nil: none
+	Registerer prometheus.Registerer `yaml:"-"` // nil: metrics are not exposed
+	Now        func() time.Time      `yaml:"-"` // nil: time.Now
+}
+
+func (o *Options) setDefaults() {
+	def(&o.Group, "trailtide")
+	def(&o.Start, "earliest")
+	def(&o.Isolation, "read_committed")
+	def(&o.IdleAfter, time.Minute)
+	def(&o.SessionTimeout, 45*time.Second)
+	def(&o.MaxPollRecords, 1000)
+	def(&o.FetchMaxBytes, 16<<20)
+	def(&o.LagInterval, time.Second)
+	def(&o.MetadataMinAge, time.Second)
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+}
+
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate reports every problem at once. It opens no connection.
+func (o *Options) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if err := o.Client.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	switch {
+	case len(o.Topics) == 0 && o.TopicRegex == "":
+		bad("topics: name at least one topic, or set topic_regex")
+	case len(o.Topics) > 0 && o.TopicRegex != "":
+		bad("topics and topic_regex: set one of them")
+	}
+	if _, err := regexp.Compile(o.TopicRegex); err != nil {
+		bad("topic_regex: %w", err)
+	}
+	if _, err := o.startOffset(); err != nil {
+		errs = append(errs, err)
+	}
+	switch o.Isolation {
+	case "", "read_committed", "read_uncommitted":
+	default:
+		bad("isolation: %q is not read_committed or read_uncommitted", o.Isolation)
+	}
+	for name, d := range map[string]time.Duration{
+		"idle_after": o.IdleAfter, "session_timeout": o.SessionTimeout,
+		"lag_interval": o.LagInterval, "metadata_min_age": o.MetadataMinAge,
+	} {
+		if d < 0 {
+			bad("%s: must not be negative", name)
+		}
+	}
+	if o.MaxPollRecords < 0 || o.FetchMaxBytes < 0 || o.FetchMaxBytes > 1<<30 {
+		bad("max_poll_records and fetch_max_bytes: out of range")
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Options) startOffset() (kgo.Offset, error) {
+	switch o.Start {
+	case "", "earliest":
+		return kgo.NewOffset().AtStart(), nil
+	case "latest":
+		return kgo.NewOffset().AtEnd(), nil
+	}
+	t, err := time.Parse(time.RFC3339, o.Start)
+	if err != nil {
+		return kgo.Offset{}, fmt.Errorf("start: %q is not earliest, latest or a time like 2026-01-02T15:04:05Z", o.Start)
+	}
+	return kgo.NewOffset().AfterMilli(t.UnixMilli()), nil
+}
+
+func (o *Options) clientOpts() ([]kgo.Opt, error) {
+	opts, err := o.Client.KgoOpts()
+	if err != nil {
+		return nil, err
+	}
+	start, err := o.startOffset()
+	if err != nil {
+		return nil, err
+	}
+	isolation := kgo.ReadCommitted()
+	if o.Isolation == "read_uncommitted" {
+		isolation = kgo.ReadUncommitted()
+	}
+	opts = append(opts,
+		kgo.ConsumerGroup(o.Group),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(o.SessionTimeout),
+		kgo.HeartbeatInterval(min(3*time.Second, o.SessionTimeout/3)),
+		kgo.DisableAutoCommit(),
+		kgo.ConsumeStartOffset(start),
+		// A position that has fallen off the log goes on at the log's start:
+		// what is still there is not skipped.
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.FetchIsolationLevel(isolation),
+		kgo.FetchMaxBytes(int32(o.FetchMaxBytes)), //nolint:gosec // validated
+		kgo.MetadataMinAge(o.MetadataMinAge),
+	)
+	if o.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(o.InstanceID))
+	}
+	if o.TopicRegex != "" {
+		return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+o.TopicRegex+")$")), nil
+	}
+	return append(opts, kgo.ConsumeTopics(o.Topics...)), nil
+}

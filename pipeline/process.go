@@ -1,0 +1,232 @@
+package pipeline
+
+import (
+	"maps"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/trailtide/trailtide/matcher"
+	"github.com/trailtide/trailtide/pipeline/alerting"
+	"github.com/trailtide/trailtide/pipeline/cloudtrail"
+)
+
+// maxAhead is how far ahead of the wall clock an event time is believed.
+const maxAhead = 5 * time.Minute
+
+// maxDeadBytes is how much of an invalid event its dead letter keeps.
+const maxDeadBytes = 64 << 10
+
+// Tally is the accounting of events: Read = Invalid + Matched + Duplicate +
+// Unmatched, always.
+type Tally struct {
+	Read, Invalid, Matched, Duplicate, Unmatched int64
+
+	Skipped int64 // control messages and digest files: not events
+	Bytes   int64 // payload bytes as the source delivered them
+}
+
+func (t *Tally) add(o *Tally) {
+	t.Read += o.Read
+	t.Invalid += o.Invalid
+	t.Matched += o.Matched
+	t.Duplicate += o.Duplicate
+	t.Unmatched += o.Unmatched
+	t.Skipped += o.Skipped
+	t.Bytes += o.Bytes
+}
+
+// deadLetter is an event that could not be read.
+type deadLetter struct {
+	position, reason string
+	raw              []byte
+}
+
+// result is what matching made of one batch. Nothing in it points into the
+// batch's memory.
+type result struct {
+	open, idle []PartitionTime
+	closed     []PartitionEnd
+	live       bool
+
+	events    []*alerting.Event // with a match, in order
+	reached   []PartitionTime   // greatest event time of each partition in the batch
+	positions map[string][]byte
+	dead      []deadLetter
+	tally     Tally // Matched and Duplicate are the alert stage's to say
+}
+
+// lane takes batches through unwrapping and matching. It does no I/O and
+// starts nothing; one goroutine owns it.
+type lane struct {
+	unwrapper *cloudtrail.Unwrapper
+	rules     *matcher.Ruleset
+	matcher   *matcher.Matcher
+	full      bool // validate events that no rule can match, too
+
+	ev      cloudtrail.Event
+	hits    []matcher.Hit
+	key     []byte
+	reached map[string]int64
+	emit    func(cloudtrail.Item) // l.item, bound once
+
+	// the batch and record at hand
+	batch *Batch
+	rec   int
+	part  *int64 // greatest event time of the record's partition
+	label string // of the record, once asked for
+	now   int64
+	res   *result
+}
+
+func newLane(limits cloudtrail.Limits, full bool) *lane {
+	l := &lane{unwrapper: cloudtrail.NewUnwrapper(limits), full: full, reached: make(map[string]int64)}
+	l.emit = l.item
+	return l
+}
+
+// process matches one batch against rs and releases it.
+func (l *lane) process(b *Batch, rs *matcher.Ruleset, now time.Time) *result {
+	if l.rules != rs {
+		l.rules, l.matcher = rs, rs.NewMatcher()
+	}
+	res := &result{open: b.Open, idle: b.Idle, closed: b.Closed, live: b.Live, positions: make(map[string][]byte)}
+	l.batch, l.res, l.now = b, res, now.UnixNano()
+	clear(l.reached)
+	maps.Copy(res.positions, b.Positions)
+	for i := range b.Records {
+		l.record(i)
+	}
+	for p, t := range l.reached {
+		if t != math.MinInt64 {
+			res.reached = append(res.reached, PartitionTime{p, t})
+		}
+	}
+	for _, end := range b.Closed {
+		if end.Position != nil {
+			res.positions[end.Partition] = end.Position
+		}
+	}
+	if b.Release != nil {
+		b.Release()
+	}
+	l.batch, l.res = nil, nil
+	return res
+}
+
+func (l *lane) record(i int) {
+	rec := &l.batch.Records[i]
+	l.rec, l.label = i, ""
+	t, ok := l.reached[rec.Partition]
+	if !ok {
+		t = math.MinInt64
+	}
+	l.part = &t
+	if rec.Problem != "" {
+		l.res.tally.Read++
+		l.invalid(l.place(cloudtrail.Item{}), rec.Problem, rec.Payload)
+	} else {
+		l.res.tally.Bytes += int64(len(rec.Payload))
+		l.unwrapper.Unwrap(rec.Payload, &l.ev, l.emit)
+	}
+	l.reached[rec.Partition] = t
+	if last := i+1 == len(l.batch.Records) || l.batch.Records[i+1].Partition != rec.Partition; last {
+		if p := l.batch.Places.Position(i); p != nil {
+			l.res.positions[rec.Partition] = p
+		}
+	}
+}
+
+func (l *lane) item(it cloudtrail.Item) {
+	switch it.Kind {
+	case cloudtrail.ItemSkipped:
+		l.res.tally.Skipped++
+		return
+	case cloudtrail.ItemInvalid:
+		l.res.tally.Read++
+		l.invalid(l.place(it), it.Reason, it.Raw)
+		return
+	case cloudtrail.ItemEvent:
+	}
+	l.res.tally.Read++
+	nanos, timed := l.ev.Time()
+	usable := timed && nanos <= l.now+int64(maxAhead)
+	hits, candidate, err := l.matcher.Match(l.hits[:0], &l.ev)
+	l.hits = hits
+	if err == nil && l.full && !candidate {
+		_, err = l.ev.Parse()
+	}
+	if err == nil {
+		err = l.ev.Broken()
+	}
+	if err != nil {
+		l.invalid(l.place(it), err.Error(), it.Raw)
+		return
+	}
+	if usable {
+		*l.part = max(*l.part, nanos)
+	}
+	if len(hits) == 0 {
+		l.res.tally.Unmatched++
+		return
+	}
+	l.matched(it, nanos, timed, usable)
+}
+
+// matched keeps what the alert stage needs of an event with hits.
+func (l *lane) matched(it cloudtrail.Item, nanos int64, timed, usable bool) {
+	tree, err := l.ev.Parse()
+	if err != nil {
+		l.invalid(l.place(it), err.Error(), it.Raw)
+		return
+	}
+	rec := &l.batch.Records[l.rec]
+	ev := &alerting.Event{
+		Summary: cloudtrail.Summarize(tree), Raw: append([]byte(nil), l.ev.Raw()...),
+		Position: l.place(it), Partition: rec.Partition,
+		Identity: l.ev.Identity(), Sum: l.ev.Sum(),
+		Time: nanos, HasTime: timed, Timed: usable, Reached: *l.part,
+		Matches: make([]alerting.Match, len(l.hits)),
+	}
+	if !rec.Arrived.IsZero() {
+		ev.Arrived = rec.Arrived.UnixNano()
+	}
+	for i, h := range l.hits {
+		m := &ev.Matches[i]
+		m.Rule, m.Suppressed = h.Rule, h.Suppressed
+		t := h.Rule.Threshold
+		if t == nil {
+			continue
+		}
+		l.key = t.AppendKey(l.key[:0], &l.ev)
+		m.Key = append([]byte(nil), l.key...)
+		if t.Distinct != nil {
+			value, ok := t.AppendDistinct(l.key[:0], &l.ev)
+			l.key = value
+			m.Value, m.NoValue = xxhash.Sum64(value), !ok
+		}
+	}
+	l.res.events = append(l.res.events, ev)
+}
+
+func (l *lane) invalid(position, reason string, raw []byte) {
+	l.res.tally.Invalid++
+	raw = raw[:min(len(raw), maxDeadBytes)]
+	l.res.dead = append(l.res.dead, deadLetter{position, reason, append([]byte(nil), raw...)})
+}
+
+// place is an item's position for people.
+func (l *lane) place(it cloudtrail.Item) string {
+	if l.label == "" {
+		l.label = l.batch.Places.Label(l.rec)
+	}
+	switch split := l.batch.Records[l.rec].Index; {
+	case split >= 0:
+		return l.label + "#" + strconv.Itoa(split+it.Index)
+	case it.Wrapped:
+		return l.label + "#" + strconv.Itoa(it.Index)
+	}
+	return l.label
+}
