@@ -68,7 +68,8 @@ func NewUnwrapper(l Limits) *Unwrapper {
 // Before the emit of an ItemEvent, ev is reset to that event, so that what the
 // unwrapper had to scan to recognise it is not scanned again; for other items
 // ev means nothing. The payload is borrowed for the call. emit may do with ev
-// what it likes, but must not call Unwrap.
+// what it likes, but must not call Unwrap. Unwrap does not allocate per event;
+// a caller that makes a new closure for each call does.
 //
 // A payload is, perhaps inside gzip or zstd (recognised by their first bytes,
 // at most twice): an event; an object {"Records": […]}; an array of events; an

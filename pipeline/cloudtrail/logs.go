@@ -1,6 +1,9 @@
 package cloudtrail
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // subscription unwraps a CloudWatch Logs subscription message: each of its logEvents
 // has a message whose text is a CloudTrail event, or an EventBridge event with
@@ -67,16 +70,16 @@ func (r *run) control(b []byte, open bool) int {
 
 // logEvent unwraps the element of logEvents that b begins with and returns
 // where it ends, or -1.
-func (r *run) logEvent(b []byte) int {
+func (r *run) logEvent(b []byte, open bool) int {
 	if len(b) == 0 || b[0] != '{' {
-		return r.element(b)
+		return r.element(b, open)
 	}
 	entry := &r.u.entry
 	entry.maxDepth = r.u.limits.MaxDepth
 	entry.open(b)
 	message := entry.find("message")
 	end := entry.close()
-	if end < 0 {
+	if end < 0 || open && errors.Is(entry.err, ErrBroken) {
 		return -1
 	}
 	switch message.kind {

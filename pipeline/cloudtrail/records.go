@@ -1,5 +1,7 @@
 package cloudtrail
 
+import "errors"
+
 // records unwraps {"Records": […]}, the form of the files that CloudTrail
 // writes to S3. The array begins at array; 0: there is none.
 func (r *run) records(b []byte, array int, open bool) int {
@@ -53,9 +55,9 @@ func (r *run) elements(b []byte, i int, kind of, open bool) int {
 	for {
 		var n int
 		if kind == logs {
-			n = r.logEvent(b[i:])
+			n = r.logEvent(b[i:], open)
 		} else {
-			n = r.element(b[i:])
+			n = r.element(b[i:], open)
 		}
 		if n < 0 {
 			return rest()
@@ -118,7 +120,9 @@ func readTail(b []byte, i int) (int, error) {
 }
 
 // element unwraps the event that b begins with and returns where it ends, or -1.
-func (r *run) element(b []byte) int {
+// A broken element of an array that is itself cut has no end that one could
+// trust.
+func (r *run) element(b []byte, open bool) int {
 	if len(b) == 0 || b[0] != '{' {
 		end, _, _ := skipValue(b, 0)
 		if end >= 0 {
@@ -129,7 +133,7 @@ func (r *run) element(b []byte) int {
 	r.ev.open(b)
 	c, _ := r.classify()
 	end := r.ev.close()
-	if end < 0 {
+	if end < 0 || open && errors.Is(r.ev.err, ErrBroken) {
 		return -1
 	}
 	r.ev.raw = b[:end]
