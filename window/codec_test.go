@@ -6,6 +6,54 @@ import (
 	"testing"
 )
 
+func FuzzLoadSeen(f *testing.F) {
+	f.Add([]byte("0123456789abcdef"), []byte{1, 20, 1, 2, 3, 4})
+	f.Fuzz(func(t *testing.T, key, state []byte) {
+		s := NewSeen(0)
+		if err := s.Load(key, state); err != nil || len(state) == 0 {
+			if s.Len() != 0 {
+				t.Fatal("a refused identity is there")
+			}
+			return
+		}
+		_, e := s.lookup((*ID)(key))
+		if out := s.Observe(ID(key), e.sum, 0); out != Duplicate {
+			t.Fatalf("outcome %d", out)
+		}
+		s.Advance(math.MaxInt64)
+		if s.Len() != 0 && e.forgetAt != math.MaxInt64 {
+			t.Fatal("it is not forgotten")
+		}
+	})
+}
+
+func FuzzLoadWatermark(f *testing.F) {
+	w := NewWatermark(5)
+	f.Add(w.AppendState(nil))
+	w.Observe("topic/1", 100)
+	w.Open("topic/2", math.MinInt64)
+	f.Add(w.AppendState(nil))
+	f.Fuzz(func(t *testing.T, state []byte) {
+		w := NewWatermark(5)
+		if w.Load(state) != nil {
+			return
+		}
+		once := w.AppendState(nil)
+		again := NewWatermark(5)
+		if err := again.Load(once); err != nil {
+			t.Fatalf("what was written cannot be read: %v", err)
+		}
+		if !bytes.Equal(once, again.AppendState(nil)) {
+			t.Fatal("written twice it differs")
+		}
+		value := w.Value()
+		w.Open("topic/1", 0)
+		if w.Value() < value {
+			t.Fatal("the watermark went back")
+		}
+	})
+}
+
 // FuzzLoad: what is accepted is sound, is written back the same, and can be
 // worked with.
 func FuzzLoad(f *testing.F) {

@@ -156,7 +156,7 @@ func (sh *shard) grown(e *entry, p *Policy, ep *episode) {
 	}
 	if p.Realert > 0 && ep.last >= after(ep.told, p.Realert) {
 		ep.told = ep.last
-		h.notify = true
+		h.notify = h.typ == Updated
 	}
 }
 

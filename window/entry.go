@@ -58,12 +58,12 @@ type entry struct {
 	key    string
 	recs   []rec
 	more   *more
-	hash   uint64
-	due    int64  // when Advance looks at it again: never later than it must
 	policy uint32 // in shard.policies
 	log    uint32 // 1 + its place in the undo log of this interval
 	shared uint32 // so many of recs belong to its before-image too and must not be written
 	used   bool
+	hash   uint64
+	due    int64 // when Advance looks at it again: never later than it must
 }
 
 const (

@@ -44,12 +44,12 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	Counted Outcome = iota
-	Duplicate
-	Conflict // a duplicate whose bytes differ
-	Late     // older than the watermark: not counted
-	Refused  // no room (a new absence key at the memory bound), or an invalid policy: not counted
-	Noted    // it counts towards nothing new and is not remembered: the episode is full, or an absence key knows a newer match
+	Counted   Outcome = iota
+	Duplicate         // remembered already: nothing changes
+	Conflict          // a duplicate whose bytes differ: nothing changes
+	Late              // older than the watermark: not counted
+	Refused           // no room (a new absence key at the memory bound), or an invalid policy: not counted
+	Noted             // it counts towards nothing new and is not remembered: the episode is full, or an absence key knows a newer match
 )
 
 // Change tells what became of an episode since the last Drain.
@@ -61,11 +61,11 @@ type Change struct {
 	Into    ID    // Merged: the Serial of the episode that took it in
 	First   int64 // event times, Unix nanoseconds
 	Last    int64
-	FiredAt int64 // event time of the match (or the watermark, for absence) that made it fire
-	Count   int   // matches in the episode
-	Capped  bool  // Count is a lower bound
+	FiredAt int64 // event time of the match that completed the span; of an absence its last match plus Within
+	Count   int   // matches in the episode, of an absence 1: the last match
+	Capped  bool  // Count is a lower bound, Members are some of them
 	Values  int   // distinct values, of a Distinct policy
-	Notify  bool  // Updated: Realert has passed since it was last told
+	Notify  bool  // Updated: Last has come Realert past what was last told
 	// Returned: of a Resolved absence: a match came. False: it was given up
 	// after ForgetAfter of silence.
 	Returned bool
@@ -81,12 +81,15 @@ type Member struct {
 // ChangeType says what happened.
 type ChangeType uint8
 
-// The changes.
+// The changes. An episode begins with Fired and ends with one of Resolved,
+// Merged and Evicted. After Resolved, Evicted and Forgotten the Members are not
+// asked for again, unless a match that was dropped for a bound comes a second
+// time; after Merged they belong to the other episode.
 const (
 	Fired     ChangeType = iota // a new episode
 	Updated                     // an open episode changed
-	Resolved                    // the watermark passed its last match by Within (absence: a match came)
+	Resolved                    // the watermark passed its last match by more than Within (absence: see Returned)
 	Merged                      // folded into an earlier one
 	Evicted                     // pushed out by the memory bound while open
-	Forgotten                   // never fired; its Members will not be asked for again
+	Forgotten                   // matches that belong to no episode, or no longer: no Serial, only Members and their times
 )
