@@ -185,8 +185,10 @@ func refJSON(cond object, v any) bool {
 		return false
 	}
 	for _, s := range []string{text, unescaped(text)} {
-		if inner, err := decodeJSON(s); err == nil {
-			return refCondition(cond, inner)
+		inner, err := decodeJSON(s)
+		switch inner.(type) {
+		case object, []any:
+			return err == nil && refCondition(cond, inner)
 		}
 	}
 	return false
