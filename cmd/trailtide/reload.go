@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"go.uber.org/zap"
+)
+
+// settle is how long files must be quiet before a change is read: editors and
+// git write in several steps.
+const settle = 300 * time.Millisecond
+
+// reloader puts a changed rule set in force: whole, or not at all.
+type reloader struct {
+	load  func() error // reads, compiles and swaps; the old set stays on error
+	log   *zap.Logger
+	count func(ok bool)
+
+	mu sync.Mutex // one reload at a time
+}
+
+func (r *reloader) reload(_ context.Context, why string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.load()
+	r.count(err == nil)
+	if err != nil {
+		r.log.Error("the rules were not reloaded; the old ones stay in force", zap.String("why", why), zap.Error(err))
+		return err
+	}
+	r.log.Info("rules reloaded", zap.String("why", why))
+	return nil
+}
+
+// run reloads on SIGHUP, and on changes under the paths if watch is set, until
+// ctx ends. dirs answers what to watch after each load.
+func (r *reloader) run(ctx context.Context, watch bool, dirs func() []string) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+
+	var changes <-chan fsnotify.Event
+	var problems <-chan error
+	if watch {
+		w, err := fsnotify.NewWatcher()
+		if err != nil {
+			return fmt.Errorf("watch the rule files: %w", err)
+		}
+		defer w.Close()
+		changes, problems = w.Events, w.Errors
+		r.follow(w, dirs())
+		defer func() { r.log.Debug("rule files are no longer watched") }()
+		return r.loop(ctx, hup, changes, problems, func() { r.follow(w, dirs()) })
+	}
+	return r.loop(ctx, hup, changes, problems, func() {})
+}
+
+func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-chan fsnotify.Event, problems <-chan error, follow func()) error {
+	quiet := time.NewTimer(settle)
+	quiet.Stop()
+	defer quiet.Stop()
+	for {
+		var why string
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hup:
+			why = "SIGHUP"
+		case ev := <-changes:
+			if ev.Op != fsnotify.Chmod {
+				quiet.Reset(settle)
+			}
+			continue
+		case err := <-problems:
+			r.log.Warn("watching the rule files failed; SIGHUP and POST /-/reload still work", zap.Error(err))
+			continue
+		case <-quiet.C:
+			why = "files changed"
+		}
+		if r.reload(ctx, why) == nil {
+			follow()
+		}
+	}
+}
+
+// follow watches directories: a file that is replaced is a new file, its
+// directory stays. What is watched already is watched once.
+func (r *reloader) follow(w *fsnotify.Watcher, dirs []string) {
+	for _, d := range dirs {
+		if err := w.Add(d); err != nil {
+			r.log.Warn("a directory of rules cannot be watched", zap.String("dir", d), zap.Error(err))
+		}
+	}
+}
+
+// directoriesOf returns what to watch for rule paths and the files found there:
+// the directories themselves, those below them, and those that files lie in.
+func directoriesOf(paths, files []string) []string {
+	seen := make(map[string]bool)
+	var dirs []string
+	add := func(d string) {
+		if !seen[d] {
+			seen[d] = true
+			dirs = append(dirs, d)
+		}
+	}
+	for _, f := range files {
+		add(filepath.Dir(f))
+	}
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil || !info.IsDir() {
+			add(filepath.Dir(p))
+			continue
+		}
+		//nolint:errcheck // what cannot be walked cannot be watched; the load has said so
+		filepath.WalkDir(p, func(path string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				add(path)
+			}
+			return nil
+		})
+	}
+	return dirs
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trailtide/trailtide/matcher"
+	"github.com/trailtide/trailtide/matcher/builtin"
+	"github.com/trailtide/trailtide/matcher/native"
+)
+
+// ruleChoice says which rules to load.
+type ruleChoice struct {
+	paths     []string
+	noBuiltin bool
+	disable   []string // rule IDs, * stands for any text
+	enable    []string
+}
+
+func (c *ruleChoice) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringArrayVarP(&c.paths, "rules", "r", nil, "rule file or directory; may be given several times")
+	f.BoolVar(&c.noBuiltin, "no-builtin", false, "leave the built-in rules out")
+	f.StringArrayVar(&c.disable, "disable", nil, "switch a rule off, by ID; * stands for any text")
+	f.StringArrayVar(&c.enable, "enable", nil, "switch a rule on, by ID; * stands for any text")
+}
+
+// loadedRules are rules as they were read, and compiled.
+type loadedRules struct {
+	set      *matcher.Ruleset
+	suppress []*matcher.Suppression // global ones
+	warnings []native.Warning
+	files    []string // read
+	dirs     []string // searched
+}
+
+// loadRules reads and compiles. All errors are reported at once; files and dirs
+// are there even with an error, for a watcher.
+func loadRules(c ruleChoice) (*loadedRules, error) {
+	l := &loadedRules{}
+	own, err := native.LoadFiles(c.paths)
+	l.warnings, l.files, l.dirs = own.Warnings, own.Files, own.Dirs
+	rules, suppress := own.Rules, own.Suppress
+	errs := []error{err}
+	if !c.noBuiltin {
+		pack, err := native.Loader{}.LoadFS(builtin.FS(), ".")
+		errs = append(errs, err)
+		for _, r := range pack.Rules {
+			r.Builtin = true
+		}
+		rules = append(rules, pack.Rules...)
+		suppress = append(suppress, pack.Suppress...)
+	}
+	errs = append(errs, toggle(rules, c.enable, true), toggle(rules, c.disable, false))
+	if err := errors.Join(errs...); err != nil {
+		return l, err
+	}
+	if len(rules) == 0 {
+		return l, errors.New("there are no rules: name some with --rules, or leave the built-in ones in")
+	}
+	l.suppress = suppress
+	l.set, err = matcher.Compile(rules, matcher.Options{Suppress: suppress})
+	return l, err
+}
+
+// toggle switches the rules that a pattern names on or off. A pattern that
+// names none is an error: a mistyped ID would leave the rule as it was.
+func toggle(rules []*matcher.Rule, patterns []string, on bool) error {
+	var errs []error
+	for _, p := range patterns {
+		found := false
+		for _, r := range rules {
+			if ok, err := path.Match(p, r.ID); err == nil && ok {
+				r.Enabled, found = on, true
+			}
+		}
+		if !found {
+			errs = append(errs, fmt.Errorf("no rule has the ID %q", p))
+		}
+	}
+	return errors.Join(errs...)
+}
