@@ -1,6 +1,7 @@
 package builtin_test
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"testing"
@@ -117,5 +118,36 @@ func TestRulesThatAreOffByDefault(t *testing.T) {
 	want := []string{"any-security-related-event", "cloudtrail-silent", "ec2-instance-lifecycle"}
 	if !slices.Equal(off, want) {
 		t.Errorf("off by default are %v, want %v", off, want)
+	}
+}
+
+// anyOutcome are the rules that look at sign-ins, refusals or discovery, or
+// take everything: how the call ended is their subject, or does not matter.
+var anyOutcome = []string{
+	"any-security-related-event", "attack-tool-user-agent", "cloudtrail-silent", "console-login-brute-force",
+	"console-login-failures", "console-login-many-addresses", "console-login-mfa-guessing",
+	"console-login-password-spray", "console-login-without-mfa", "ec2-password-data-burst", "region-enumeration",
+	"root-account-usage", "root-console-login", "root-console-login-failure", "ses-reconnaissance",
+}
+
+// A title says whether failed calls count, and a refused call of each test
+// event tells whether it speaks the truth.
+func TestTitlesTellWhetherTriesCount(t *testing.T) {
+	rs := compileAll(t)
+	m := rs.NewMatcher()
+	for _, r := range rs.Rules() {
+		if slices.Contains(anyOutcome, r.ID) {
+			continue
+		}
+		want := strings.HasSuffix(r.Title, ", or somebody tried to")
+		for _, tc := range r.Tests {
+			if !tc.Match || bytes.Contains(tc.Event, []byte(`"errorCode"`)) {
+				continue
+			}
+			refused := append([]byte(`{"errorCode":"AccessDenied",`), tc.Event[1:]...)
+			if got := slices.Contains(hits(t, m, refused), r.ID); got != want {
+				t.Errorf("%s, test %q: a refused call matches: %v, but the title is %q", r.ID, tc.Name, got, r.Title)
+			}
+		}
 	}
 }
