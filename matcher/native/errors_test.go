@@ -2,6 +2,7 @@ package native
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -19,6 +20,10 @@ func matching(body string) string {
 }
 
 func TestInvalidRules(t *testing.T) {
+	wide := make([]string, MaxKeys+1)
+	for i := range wide {
+		wide[i] = fmt.Sprintf("k%d: 1", i)
+	}
 	deep := strings.Repeat("[", MaxDepth+1) + strings.Repeat("]", MaxDepth+1)
 	ok := "match: {eventName: X}\n"
 	tests := []struct {
@@ -37,6 +42,8 @@ func TestInvalidRules(t *testing.T) {
 		{"key not text", "rules:\n  - {[a]: b}\n", []string{`f.yaml:2:6: a key must be plain text`}},
 		{"duplicate key", ruleWith(ok + "title: B"), []string{`f.yaml:6:5: key "title" is here twice, first on line 3`}},
 		{"depth", "rules: " + deep, []string{`f.yaml:1:71: nested deeper than 64 levels`}},
+
+		{"width", "rules: {" + strings.Join(wide, ", ") + "}", []string{`f.yaml:1:8: a map of more than 10000 keys`}},
 
 		{"key near", ruleWith(ok + "severty: low"), []string{`f.yaml:6:5: unknown key "severty", did you mean "severity"?`}},
 		{"key far", ruleWith(ok + "zzzzzzzz: low"), []string{`f.yaml:6:5: unknown key "zzzzzzzz", valid are id, title, severity, enabled, description, runbook, references, tags, match, cloudwatch, eventbridge, lucene, threshold, suppress, sinks, save, tests`}},

@@ -226,6 +226,9 @@ func (r *reader) rules(s *Set, n *yaml.Node, end int) {
 		return
 	}
 	for i, item := range n.Content {
+		if len(r.errs) > maxProblems {
+			return
+		}
 		stop := end
 		if i+1 < len(n.Content) {
 			stop = n.Content[i+1].Line

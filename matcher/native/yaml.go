@@ -18,6 +18,7 @@ import (
 const (
 	MaxFileSize = 16 << 20 // bytes
 	MaxDepth    = 64       // nesting of YAML maps and lists
+	MaxKeys     = 10_000   // keys of one map
 	maxProblems = 100      // errors reported of one file
 )
 
@@ -145,6 +146,9 @@ func (r *reader) sound(n *yaml.Node, depth int) bool {
 		return false
 	case n.Style&yaml.TaggedStyle != 0:
 		r.errorf(n, "tags (%s) are not supported: quote the value to make it text", clip(n.Tag))
+		return false
+	case n.Kind == yaml.MappingNode && len(n.Content)/2 > MaxKeys:
+		r.errorf(n, "a map of more than %d keys", MaxKeys)
 		return false
 	case n.Kind == yaml.MappingNode:
 		seen := make(map[string]*yaml.Node, len(n.Content)/2)
