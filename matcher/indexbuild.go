@@ -1,7 +1,6 @@
 package matcher
 
 import (
-	"cmp"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -87,9 +86,6 @@ func (x *index) table(byValue map[string][]int32, used []int32) table {
 	var key []byte
 	for _, value := range slices.Sorted(maps.Keys(byValue)) {
 		ways := byValue[value]
-		if len(ways) == 0 {
-			continue
-		}
 		key = key[:0]
 		for _, w := range ways {
 			key = binary.LittleEndian.AppendUint32(key, uint32(w))
@@ -108,6 +104,9 @@ func (x *index) table(byValue map[string][]int32, used []int32) table {
 // group splits ways by the fields that they need beyond those in used. It does
 // not change x and may be called while Matchers read it.
 func (x *index) group(ways, used []int32) *group {
+	if len(ways) == 1 {
+		return x.chain(ways[0], used)
+	}
 	g := &group{}
 	if len(used) > maxSplits {
 		g.always = x.rulesOf(ways)
@@ -122,6 +121,44 @@ func (x *index) group(ways, used []int32) *group {
 		}
 		g.accesses = append(g.accesses, x.access(path, of, append(slices.Clip(used), path)))
 	}
+	return g
+}
+
+// chain is the group of a single way: its needs one behind the other, those
+// that tell most and cost least first. Most groups are such.
+func (x *index) chain(id int32, used []int32) *group {
+	g := &group{}
+	rule := []int32{x.ways[id].rule}
+	var next *need
+	if len(used) <= maxSplits {
+		for i := range x.ways[id].way {
+			n := &x.ways[id].way[i]
+			if !slices.Contains(used, n.id) && (next == nil || x.before(n, next)) {
+				next = n
+			}
+		}
+	}
+	if next == nil {
+		g.always = rule
+		return g
+	}
+	a := access{path: next.id, all: rule}
+	inner := x.chain(id, append(slices.Clip(used), next.id))
+	switch {
+	case next.present && next.notNull:
+		a.notNull = inner
+	case next.present:
+		a.present = inner
+	case len(next.tests) > 0:
+		a.tested = []testedBy{{tests: withValues(next), way: id, group: inner}}
+	default:
+		a.values.entries = make([]tableEntry, 0, len(next.values))
+		for _, v := range next.values {
+			a.values.add(v, inner)
+		}
+		a.values.seal()
+	}
+	g.accesses = []access{a}
 	return g
 }
 
@@ -173,118 +210,4 @@ func (x *index) rulesOf(ways []int32) []int32 {
 	}
 	slices.Sort(rules)
 	return slices.Clip(slices.Compact(rules))
-}
-
-// split says by which path each way of a group is found; path -1 are those
-// that are found by none.
-type split struct {
-	order []int32 // paths, cheapest to scan first
-	ways  map[int32][]int32
-}
-
-func (s *split) put(path, way int32) {
-	if _, ok := s.ways[path]; !ok {
-		s.order = append(s.order, path)
-	}
-	s.ways[path] = append(s.ways[path], way)
-}
-
-// choose picks a path for each way: the one that leaves it with the fewest
-// others, and among equals the one that serves most ways.
-func (x *index) choose(ways, used []int32) split {
-	c := x.count(ways, used)
-	first := x.assign(ways, &c, nil)
-	if len(first.order) > maxAccesses {
-		// Each path costs a scan: keep those that serve most ways.
-		slices.SortStableFunc(first.order, func(a, b int32) int {
-			return cmp.Compare(len(first.ways[b]), len(first.ways[a]))
-		})
-		first = x.assign(ways, &c, first.order[:maxAccesses])
-	}
-	slices.SortFunc(first.order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(x.cost(a), x.cost(b)), cmp.Compare(a, b))
-	})
-	return first
-}
-
-// census counts the ways that share a value, and those that a path serves.
-type census struct {
-	used   []int32
-	values map[valueAt]int
-	serves map[int32]int
-}
-
-type valueAt struct {
-	path  int32
-	value string
-}
-
-func (x *index) count(ways, used []int32) census {
-	c := census{used: used}
-	if len(ways) == 1 {
-		return c
-	}
-	c.values, c.serves = map[valueAt]int{}, map[int32]int{}
-	for _, id := range ways {
-		for _, n := range x.ways[id].way {
-			if slices.Contains(used, n.id) {
-				continue
-			}
-			c.serves[n.id]++
-			for _, v := range n.values {
-				c.values[valueAt{n.id, v}]++
-			}
-		}
-	}
-	return c
-}
-
-func (x *index) assign(ways []int32, c *census, only []int32) split {
-	s := split{ways: map[int32][]int32{}}
-	for _, id := range ways {
-		best, bestShare := int32(-1), 0
-		for i := range x.ways[id].way {
-			n := &x.ways[id].way[i]
-			if slices.Contains(c.used, n.id) || only != nil && !slices.Contains(only, n.id) {
-				continue
-			}
-			share := x.share(n, len(ways), c)
-			if best < 0 || cmp.Or(cmp.Compare(share, bestShare),
-				cmp.Compare(c.serves[best], c.serves[n.id]),
-				cmp.Compare(x.cost(n.id), x.cost(best))) < 0 {
-				best, bestShare = n.id, share
-			}
-		}
-		s.put(best, id)
-	}
-	return s
-}
-
-// share is how many ways of the group an event would still meet that satisfies
-// the need. Tests and presence leave all of them.
-func (x *index) share(n *need, ways int, c *census) int {
-	switch {
-	case n.present:
-		return 2*ways + 2
-	case len(n.tests) > 0:
-		return 2*ways + 1
-	}
-	most := 1
-	for _, v := range n.values {
-		most = max(most, c.values[valueAt{n.id, v}])
-	}
-	return most
-}
-
-// cost ranks paths by what a scan of them costs and tells: the event source
-// follows from the name, fields deep inside are dear.
-func (x *index) cost(path int32) int {
-	switch {
-	case path < 0:
-		return -1
-	case len(x.paths[path]) == 1 && x.paths[path][0] == "eventSource":
-		return 1
-	default:
-		return 2 * (len(x.paths[path]) - 1)
-	}
 }
