@@ -45,30 +45,36 @@ func soleFrom(b []byte, i int) bool {
 // many unwraps several objects, one a line or one after the other.
 func (r *run) many(b []byte) {
 	r.wrapped = true
+	eol := -1
 	for i := skipSpace(b, 0); i < len(b); i = skipSpace(b, i) {
-		i += r.oneOfMany(b[i:])
+		if i > eol {
+			eol = endOfLine(b, i)
+		}
+		i += r.oneOfMany(b[i:], eol-i)
 	}
 }
 
-// oneOfMany unwraps what b begins with and returns where it ends.
-func (r *run) oneOfMany(b []byte) int {
+// oneOfMany unwraps what b begins with, its first line ending at eol, and
+// returns where to go on.
+func (r *run) oneOfMany(b []byte, eol int) int {
 	if b[0] != '{' && b[0] != '[' {
-		n := endOfLine(b, 0)
-		r.invalid(b[:n], "not a JSON object")
-		return n
+		r.invalid(b[:eol], "not a JSON object")
+		return eol
 	}
-	end := endOfOne(b)
+	end, bound := endOfOne(b, eol, r.u.limits.MaxDepth+envelopeDepth)
 	if end < 0 {
-		return r.broken(b)
+		return r.broken(b[:bound])
 	}
 	next := end
 	for next < len(b) && (b[next] == ' ' || b[next] == '\t' || b[next] == '\r') {
 		next++
 	}
 	if next < len(b) && b[next] != '\n' && b[next] != '{' && b[next] != '[' {
-		n := endOfLine(b, next)
-		r.invalid(b[:n], errTail.Error())
-		return n
+		if next > eol {
+			eol = endOfLine(b, next)
+		}
+		r.invalid(b[:eol], errTail.Error())
+		return eol
 	}
 	r.whole(b[:end])
 	return end
@@ -83,20 +89,66 @@ func (r *run) broken(b []byte) int {
 	return r.object(b, true)
 }
 
-// endOfOne returns where the object or array that b begins with ends, or -1.
-// One that goes on over the end of its line must be valid in all its parts, so
-// that a line that was cut does not swallow those after it.
-func endOfOne(b []byte) int {
-	eol := endOfLine(b, 0)
-	end, _ := skipContainer(b[:eol], 1, 1)
-	if end >= 0 || eol == len(b) {
-		return end
+// envelopeDepth is how deep an event lies in an envelope.
+const envelopeDepth = 2
+
+// endOfOne returns where the object or array that b begins with ends; -1 if it
+// is broken, and then it and what may be its parts end before bound. One that
+// goes on over the end of its line must be valid in all its parts, so that a
+// line that was cut does not swallow those after it.
+func endOfOne(b []byte, eol, depth int) (end, bound int) {
+	if end, _ = skipContainer(b[:eol], 1, 1); end >= 0 {
+		return end, end
 	}
-	end, deepest := skipContainer(b, 1, 1)
-	if end >= 0 && deepest <= greatestMaxDepth && fastjson.ValidateBytes(b[:end]) != nil {
-		return -1
+	if eol == len(b) {
+		return -1, eol
 	}
-	return end
+	end, stop := skipLines(b, depth)
+	switch {
+	case end < 0:
+		return -1, resync(b, stop)
+	case fastjson.ValidateBytes(b[:end]) != nil:
+		return -1, end
+	}
+	return end, end
+}
+
+// skipLines is skipContainer from the bracket at the beginning of b, for an
+// object or array of several lines. It gives up as soon as it can tell that the
+// lines do not belong together, so that many broken lines do not cost a pass
+// over the rest of the payload each: where a string goes over the end of a line,
+// where an opening bracket stands that cannot stand there, and below depth.
+// stop is where it gave up.
+func skipLines(b []byte, depth int) (end, stop int) {
+	level, last := 0, byte(':') // the last byte that is not white space
+	for i := 0; i < len(b); {
+		c := b[i]
+		switch c {
+		case ' ', '\t', '\r', '\n':
+			i++
+			continue
+		case '"':
+			end := skipString(b, i+1)
+			if end < 0 {
+				return -1, endOfLine(b, i)
+			}
+			if k := bytes.IndexByte(b[i:end], '\n'); k >= 0 {
+				return -1, i + k
+			}
+			i, last = end, c
+			continue
+		case '{', '[':
+			if level++; level > depth || last != ':' && last != ',' && last != '[' {
+				return -1, i - 1
+			}
+		case '}', ']':
+			if level--; level == 0 {
+				return i + 1, i + 1
+			}
+		}
+		i, last = i+1, c
+	}
+	return -1, len(b)
 }
 
 // resync returns where, after i, a line begins with a brace, or len(b).

@@ -334,7 +334,7 @@ func FuzzScan(f *testing.F) {
 				if kindOf(at) == Array {
 					break
 				}
-				at = at.GetObject().Get(key)
+				at = at.Get(key)
 				if at == nil {
 					break
 				}
