@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 
 // overhead is room for key, headers and framing beside the value.
 const overhead = 2_000
+
+var errNoAnswer = errors.New("no answer in time")
 
 // Sink produces with acks=all and idempotence. Safe for concurrent use.
 type Sink struct {
@@ -114,19 +117,39 @@ func (s *Sink) record(a *sinks.Alert, limit int) *kgo.Record {
 	}
 }
 
-// produce returns one error for each record, once all have one.
+// produce returns one error for each record, once all have one or ctx has
+// ended: a record that is in flight then stays with the client, which can end
+// it only when its request does, and counts as failed.
 func (s *Sink) produce(ctx context.Context, records []*kgo.Record) []error {
-	errs := make([]error, len(records))
-	var wg sync.WaitGroup
-	wg.Add(len(records))
+	var (
+		mu   sync.Mutex
+		errs = make([]error, len(records))
+		left = len(records)
+		done = make(chan struct{})
+	)
+	for i := range errs {
+		errs[i] = errNoAnswer
+	}
+	if left == 0 {
+		return nil
+	}
 	for i, r := range records {
 		s.cl.Produce(ctx, r, func(_ *kgo.Record, err error) {
+			mu.Lock()
+			defer mu.Unlock()
 			errs[i] = err
-			wg.Done()
+			if left--; left == 0 {
+				close(done)
+			}
 		})
 	}
-	wg.Wait()
-	return errs
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return slices.Clone(errs) // the original may still change
 }
 
 // produceSmaller sends one alert by itself: the broker refused either the

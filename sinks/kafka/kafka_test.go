@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -150,6 +152,29 @@ func intercept(c *kfake.Cluster, answer func(*kmsg.ProduceRequest) (handled bool
 	})
 }
 
+// mutedListener loses what a server answers once silent is true.
+type mutedListener struct {
+	net.Listener
+	silent *atomic.Bool
+}
+
+func (l mutedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return mutedConn{c, l.silent}, err
+}
+
+type mutedConn struct {
+	net.Conn
+	silent *atomic.Bool
+}
+
+func (c mutedConn) Write(b []byte) (int, error) {
+	if c.silent.Load() {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
 func TestConformance(t *testing.T) {
 	sinktest.Run(t, sinktest.Harness{
 		New: func(t *testing.T) (sinks.Sink, sinktest.Receiver) {
@@ -162,15 +187,18 @@ func TestConformance(t *testing.T) {
 			return open(t, options(c))
 		},
 		Stuck: func(t *testing.T) sinks.Sink {
-			c := newCluster(t)
-			gate := make(chan struct{})
-			c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-				c.KeepControl()
-				c.SleepControl(func() { <-gate })
-				return nil, nil, false
-			})
-			t.Cleanup(func() { close(gate) })
-			return open(t, options(c))
+			var silent atomic.Bool
+			c := newCluster(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
+				l, err := net.Listen(network, address)
+				return mutedListener{l, &silent}, err
+			}))
+			s := open(t, options(c))
+			// Connected, so that the records that come are in flight.
+			if err := s.Write(t.Context(), sinktest.Alerts(0, 3)); err != nil {
+				t.Fatal(err)
+			}
+			silent.Store(true)
+			return s
 		},
 	})
 }
