@@ -181,14 +181,21 @@ func (n named) Read(b []byte) (int, error) {
 	return k, err
 }
 
-// counted counts what is read from a file, for the progress.
+// counted counts what is read from a file, for the progress, and ends when the
+// source is closed, be it in the middle of skipping gigabytes.
 type counted struct {
 	io.ReadSeeker
+	stop  <-chan struct{}
 	total *atomic.Int64
 	own   int64
 }
 
 func (c *counted) Read(b []byte) (int, error) {
+	select {
+	case <-c.stop:
+		return 0, io.ErrClosedPipe
+	default:
+	}
 	n, err := c.ReadSeeker.Read(b)
 	c.own += int64(n)
 	c.total.Add(int64(n))

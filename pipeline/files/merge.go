@@ -170,7 +170,7 @@ func (o *openFile) openRaw(s *Source) error {
 		return err
 	}
 	o.raw = raw
-	o.counted = &counted{ReadSeeker: raw, total: &s.bytes}
+	o.counted = &counted{ReadSeeker: raw, total: &s.bytes, stop: s.stop}
 	if o.in, err = s.readers.open(o.counted); err != nil {
 		return err
 	}

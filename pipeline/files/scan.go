@@ -1,5 +1,10 @@
 package files
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // scanner finds where a JSON value ends, and nothing else. It can stop
 // anywhere and go on with the next bytes. Brackets are counted, not matched:
 // whether the value is JSON is for the reader of the record to say.
@@ -9,15 +14,32 @@ type scanner struct {
 	escape bool // after a backslash in a string
 }
 
-const (
-	stopPlain  = 1 << iota // a byte that means something outside of strings
-	stopQuoted             // … and inside
-)
+// stops holds for the bytes that mean something to a scanner outside of strings.
+var stops = [256]bool{'{': true, '[': true, '}': true, ']': true, '"': true}
 
-// stops says of each byte where it means something to a scanner.
-var stops = [256]byte{
-	'{': stopPlain, '[': stopPlain, '}': stopPlain, ']': stopPlain,
-	'"': stopPlain | stopQuoted, '\\': stopQuoted,
+// skipQuoted returns the place of the first quote or backslash in b from i on,
+// len(b) if there is none. It looks at eight bytes at once: a byte of x ^ m is
+// zero where x has the byte that m repeats, and v-ones &^ v & highs has its
+// lowest bit set in the first zero byte of v.
+func skipQuoted(b []byte, i int) int {
+	const (
+		ones   = 0x0101010101010101
+		highs  = 0x8080808080808080
+		quotes = ones * '"'
+		slants = ones * '\\'
+	)
+	for i+8 <= len(b) {
+		x := binary.LittleEndian.Uint64(b[i:])
+		q, s := x^quotes, x^slants
+		if hit := ((q-ones)&^q | (s-ones)&^s) & highs; hit != 0 {
+			return i + bits.TrailingZeros64(hit)/8
+		}
+		i += 8
+	}
+	for i < len(b) && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
 }
 
 // run scans b, which begins where the last run ended. It returns how many bytes
@@ -30,9 +52,7 @@ func (s *scanner) run(b []byte) (n int, ended bool) {
 	}
 	for {
 		if s.quoted {
-			for i < len(b) && stops[b[i]]&stopQuoted == 0 {
-				i++
-			}
+			i = skipQuoted(b, i)
 			if i == len(b) {
 				return i, false
 			}
@@ -50,7 +70,7 @@ func (s *scanner) run(b []byte) (n int, ended bool) {
 				return i, true
 			}
 		}
-		for i < len(b) && stops[b[i]]&stopPlain == 0 {
+		for i < len(b) && !stops[b[i]] {
 			i++
 		}
 		if i == len(b) {
