@@ -98,6 +98,14 @@ func (f Field) Of(a *sinks.Alert) string {
 	}
 }
 
+// NoCounts is where counting by f begins: ByNothing has its group from the start.
+func (f Field) NoCounts() map[string]int64 {
+	if f == ByNothing {
+		return map[string]int64{"": 0}
+	}
+	return map[string]int64{}
+}
+
 // Group is how many alerts have one value.
 type Group struct {
 	Value string
