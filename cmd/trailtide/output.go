@@ -46,3 +46,6 @@ func (o *outputFlags) renderer(w io.Writer) (render.Renderer, error) {
 	color := terminal && !o.noColor && os.Getenv("NO_COLOR") == ""
 	return render.New(w, render.Format(o.format), render.Options{Columns: columns, Color: color, Width: width})
 }
+
+// rank orders severities; an unknown one is below all.
+func rank(severity string) int { return alertstore.Rank(severity) }
