@@ -30,6 +30,10 @@ type permanentError struct{ err error }
 func (e *permanentError) Error() string { return e.err.Error() }
 func (e *permanentError) Unwrap() error { return e.err }
 
+// ErrNotTried marks an alert of a batch that was not sent at all, because
+// others failed before it: it does not count as an attempt.
+var ErrNotTried = errors.New("not tried")
+
 // RetryAfterError carries a receiver's wish to be left alone for a while.
 type RetryAfterError struct {
 	After time.Duration // from the moment the error was made; > 0
