@@ -17,11 +17,12 @@ func FuzzLoadSeen(f *testing.F) {
 			return
 		}
 		_, e := s.lookup((*ID)(key))
+		forgetAt := e.forgetAt
 		if out := s.Observe(ID(key), e.sum, 0); out != Duplicate {
 			t.Fatalf("outcome %d", out)
 		}
 		s.Advance(math.MaxInt64)
-		if s.Len() != 0 && e.forgetAt != math.MaxInt64 {
+		if s.Len() != 0 && forgetAt != math.MaxInt64 {
 			t.Fatal("it is not forgotten")
 		}
 	})

@@ -123,6 +123,37 @@ func TestFiredMergedAndResolvedBetweenTwoDrains(t *testing.T) {
 	}
 }
 
+func TestAnUpdateIsNotToldBesideTheEnd(t *testing.T) {
+	p := Policy{N: 1, Within: 10}
+	s := newStore(t, Options{})
+	observe(t, s, "k", 0, 1, p)
+	drained(s)
+	observe(t, s, "k", 5, 2, p)
+	s.Advance(100, true)
+	if d := gocmp.Diff([]string{"k Resolved 0-5 n2 [1 2]"}, drained(s)); d != "" {
+		t.Errorf("changes (-want +got):\n%s", d)
+	}
+}
+
+func TestAFullEpisodeMakesTheOneThatTakesItInALowerBound(t *testing.T) {
+	p := Policy{N: 1, Within: 10}
+	s := newStore(t, Options{MaxMembers: 3})
+	observe(t, s, "k", 0, 1, p)
+	for i := range int64(4) {
+		s.Observe(match("k", 20+i, 2+i, p))
+	}
+	drained(s)
+	observe(t, s, "k", 10, 9, p)
+	want := []string{
+		"k Merged 20-23 n3 [2 3 4] into 1",
+		"k Updated 0-23 n3 [1 9 2]",
+		"k Forgotten 21-22 n2 [3 4]",
+	}
+	if d := gocmp.Diff(want, drained(s)); d != "" {
+		t.Errorf("changes (-want +got):\n%s", d)
+	}
+}
+
 func TestRealertGoesByEventTime(t *testing.T) {
 	p := Policy{N: 1, Within: 100, Realert: 30}
 	s := newStore(t, Options{})

@@ -99,6 +99,11 @@ func TestWatermarkIsTheModel(t *testing.T) {
 				w.Observe(part, at)
 				mo.Open(part, at)
 			}
+			for i, p := range w.heap {
+				if up := w.heap[max(0, i-1)/2]; up.time > p.time {
+					t.Fatalf("partition %q is under a later one", p.name)
+				}
+			}
 			times := map[string]int64{}
 			for name, p := range w.parts {
 				times[name] = p.time
