@@ -23,7 +23,6 @@ type committer struct {
 	interval []*result // applied, not yet durable
 	events   int       // matched events among them
 	open     bool      // a transaction is open
-	live     bool      // what the newest batch said
 }
 
 // run returns nil when order is closed and everything is committed. When ctx

@@ -153,10 +153,10 @@ func (l *lane) item(it cloudtrail.Item) {
 	l.res.tally.Read++
 	nanos, timed := l.ev.Time()
 	usable := timed && nanos <= l.now+int64(maxAhead)
-	hits, candidate, err := l.matcher.Match(l.hits[:0], &l.ev)
+	hits, _, err := l.matcher.Match(l.hits[:0], &l.ev)
 	l.hits = hits
-	if err == nil && l.full && !candidate {
-		_, err = l.ev.Parse()
+	if err == nil && l.full {
+		err = l.ev.Validate()
 	}
 	if err == nil {
 		err = l.ev.Broken()

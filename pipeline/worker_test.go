@@ -96,15 +96,15 @@ rules:
     threshold: {distinct: {field: sourceIPAddress, count: 4}, window: 2m, group_by: [userIdentity.userName]}
 `
 
-func compile(t testing.TB, src string) *matcher.Ruleset {
-	t.Helper()
+func compile(tb testing.TB, src string) *matcher.Ruleset {
+	tb.Helper()
 	rules, suppress, err := native.Parse("test.yaml", []byte(src))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	rs, err := matcher.Compile(rules, matcher.Options{Suppress: suppress})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return rs
 }
@@ -143,12 +143,12 @@ func traffic(r *rand.Rand, n int) []string {
 }
 
 // settled is what two runs are compared by.
-func settled(t testing.TB, e *memory.Engine) []string {
-	t.Helper()
+func settled(tb testing.TB, e *memory.Engine) []string {
+	tb.Helper()
 	var out []string
-	for a, err := range e.List(t.Context(), alertstore.Filter{OldestFirst: true}) {
+	for a, err := range e.List(tb.Context(), alertstore.Filter{OldestFirst: true}) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		ids := slices.Clone(a.EventIDs)
 		slices.Sort(ids)
@@ -163,18 +163,18 @@ func settled(t testing.TB, e *memory.Engine) []string {
 	return out
 }
 
-func work(t testing.TB, src Source, eng engine.Engine, rs *matcher.Ruleset, every int) Summary {
-	t.Helper()
+func work(tb testing.TB, src Source, eng engine.Engine, rs *matcher.Ruleset, every int) Summary {
+	tb.Helper()
 	w, err := New(Options{Source: src, Engine: eng, Rules: rs, CommitEvents: every, Lanes: 3, CommitEvery: time.Hour})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := w.Run(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := w.Run(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	s := w.Summary()
 	if s.Read != s.Invalid+s.Matched+s.Duplicate+s.Unmatched {
-		t.Errorf("accounting: read %d is not invalid %d + matched %d + duplicate %d + unmatched %d", s.Read, s.Invalid, s.Matched, s.Duplicate, s.Unmatched)
+		tb.Errorf("accounting: read %d is not invalid %d + matched %d + duplicate %d + unmatched %d", s.Read, s.Invalid, s.Matched, s.Duplicate, s.Unmatched)
 	}
 	return s
 }

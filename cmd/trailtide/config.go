@@ -39,6 +39,8 @@ type RulesConfig struct {
 	Paths   []string `yaml:"paths"`
 	Builtin *bool    `yaml:"builtin"` // the built-in pack too; default true
 	Watch   *bool    `yaml:"watch"`   // reload when a file changes; default true
+	Enable  []string `yaml:"enable"`  // switch rules on, by ID; * stands for any text
+	Disable []string `yaml:"disable"` // switch rules off
 }
 
 // SQLiteConfig is the embedded engine.

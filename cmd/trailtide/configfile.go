@@ -37,9 +37,9 @@ func parseConfig(path string, src []byte, env func(string) (string, bool)) (*Con
 		strict := yaml.NewDecoder(bytes.NewReader(src))
 		strict.KnownFields(true)
 		if err := strict.Decode(new(Config)); err != nil && !errors.Is(err, io.EOF) {
-			errs = append(errs, decodeErrors(err, src)...)
+			errs = append(errs, decodeErrors(err)...)
 		} else if err := yaml.Unmarshal(expanded, c); err != nil {
-			errs = append(errs, decodeErrors(err, src)...)
+			errs = append(errs, decodeErrors(err)...)
 		}
 	}
 	c.setDefaults(filepath.Dir(path))
@@ -56,7 +56,7 @@ func parseConfig(path string, src []byte, env func(string) (string, bool)) (*Con
 }
 
 // decodeErrors splits what the YAML decoder reports at once.
-func decodeErrors(err error, _ []byte) []error {
+func decodeErrors(err error) []error {
 	var typed *yaml.TypeError
 	if !errors.As(err, &typed) {
 		return []error{err}
@@ -69,7 +69,7 @@ func decodeErrors(err error, _ []byte) []error {
 }
 
 func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the joined error itself, not what it wraps
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}
@@ -110,7 +110,7 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it was only read
 	b, err := io.ReadAll(io.LimitReader(f, maxConfigBytes))
 	if err != nil {
 		return "", err

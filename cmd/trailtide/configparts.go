@@ -11,6 +11,7 @@ import (
 	"github.com/trailtide/trailtide/sinks/file"
 	sinkkafka "github.com/trailtide/trailtide/sinks/kafka"
 	"github.com/trailtide/trailtide/sinks/stdout"
+	"github.com/trailtide/trailtide/sinks/webhook"
 )
 
 // SourceConfig is where records come from: one of its fields.
@@ -52,6 +53,7 @@ type SinkConfig struct {
 	Stdout  *stdout.Options    `yaml:"stdout"`
 	File    *file.Options      `yaml:"file"`
 	Kafka   *sinkkafka.Options `yaml:"kafka"`
+	Webhook *webhook.Options   `yaml:"webhook"`
 }
 
 // RetryConfig says how often a failed alert is tried again.
@@ -93,7 +95,9 @@ func (c *SinkConfig) validate() []error {
 	kind("stdout", c.Stdout != nil, func() error { return c.Stdout.Validate() })
 	kind("file", c.File != nil, func() error { return c.File.Validate() })
 	kind("kafka", c.Kafka != nil, func() error { return c.Kafka.Validate() })
+	kind("webhook", c.Webhook != nil, func() error { return c.Webhook.Validate() })
 	if kinds != 1 {
+		errs = append(errs, errors.New("set exactly one of stdout, file, kafka, webhook"))
 	}
 	return errs
 }

@@ -133,4 +133,3 @@ func writeExplanation(b *strings.Builder, x *matcher.Explanation, depth int) {
 		writeExplanation(b, &x.Parts[i], depth+1)
 	}
 }
-

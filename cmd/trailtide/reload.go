@@ -101,9 +101,9 @@ func (r *reloader) follow(w *fsnotify.Watcher, dirs []string) {
 	}
 }
 
-// directoriesOf returns what to watch for rule paths and the files found there:
-// the directories themselves, those below them, and those that files lie in.
-func directoriesOf(paths, files []string) []string {
+// directoriesOf returns what to watch: the directories that were searched, and
+// those that the files lie in.
+func directoriesOf(paths, files, searched []string) []string {
 	seen := make(map[string]bool)
 	var dirs []string
 	add := func(d string) {
@@ -115,19 +115,13 @@ func directoriesOf(paths, files []string) []string {
 	for _, f := range files {
 		add(filepath.Dir(f))
 	}
+	for _, d := range searched {
+		add(d)
+	}
 	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil || !info.IsDir() {
-			add(filepath.Dir(p))
-			continue
+		if info, err := os.Stat(p); err != nil || !info.IsDir() {
+			add(filepath.Dir(p)) // a file, also one that is not there yet
 		}
-		//nolint:errcheck // what cannot be walked cannot be watched; the load has said so
-		filepath.WalkDir(p, func(path string, d os.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				add(path)
-			}
-			return nil
-		})
 	}
 	return dirs
 }

@@ -186,7 +186,9 @@ func newRulesTest() *cobra.Command {
 	return cmd
 }
 
-func indent(s string) string { return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ") }
+func indent(s string) string {
+	return "  " + strings.ReplaceAll(strings.TrimRight(s, "\n"), "\n", "\n  ")
+}
 
 func newRulesShow() *cobra.Command {
 	var choice ruleChoice
