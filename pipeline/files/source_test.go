@@ -178,7 +178,10 @@ func gz(tb testing.TB, members ...string) []byte {
 	tb.Helper()
 	var out bytes.Buffer
 	for _, m := range members {
-		w := gzip.NewWriter(&out)
+		w, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+		if err != nil {
+			tb.Fatal(err)
+		}
 		if _, err := w.Write([]byte(m)); err != nil {
 			tb.Fatal(err)
 		}
@@ -191,7 +194,7 @@ func gz(tb testing.TB, members ...string) []byte {
 
 func zst(tb testing.TB, s string) []byte {
 	tb.Helper()
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(64<<10))
 	if err != nil {
 		tb.Fatal(err)
 	}
