@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if helper := helpers[os.Getenv("SQLITE_TEST_HELPER")]; helper != nil {
+	if helper := helperNamed(os.Getenv("SQLITE_TEST_HELPER")); helper != nil {
 		if err := helper(os.Getenv("SQLITE_TEST_FILE")); err != nil {
 			fmt.Println("helper:", err)
 			os.Exit(1)
@@ -29,9 +29,6 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
-
-// helpers are what the test binary does instead of testing when it is run again.
-var helpers = map[string]func(path string) error{}
 
 func openAt(t testing.TB, path string, o Options) *Engine {
 	t.Helper()
