@@ -109,7 +109,7 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
-	<-done
+	<-done //nolint:errcheck // ErrServerClosed, as asked
 	return err
 }
 

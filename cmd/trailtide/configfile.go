@@ -34,11 +34,13 @@ func parseConfig(path string, src []byte, env func(string) (string, bool)) (*Con
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		// Unknown keys are found in the original, so that lines are the author's.
+		// What can be read is checked all the same: all problems at once.
 		strict := yaml.NewDecoder(bytes.NewReader(src))
 		strict.KnownFields(true)
 		if err := strict.Decode(new(Config)); err != nil && !errors.Is(err, io.EOF) {
 			errs = append(errs, decodeErrors(err)...)
-		} else if err := yaml.Unmarshal(expanded, c); err != nil {
+		}
+		if err := yaml.Unmarshal(expanded, c); err != nil && len(errs) == 0 {
 			errs = append(errs, decodeErrors(err)...)
 		}
 	}

@@ -43,12 +43,14 @@ func (c *SourceConfig) validate() []error {
 
 // SinkConfig is one receiver of alerts: exactly one of the kinds.
 type SinkConfig struct {
-	Name        string        `yaml:"name"`
-	MinSeverity string        `yaml:"min_severity"` // default: low, so that info alerts are stored and not told
-	Rules       []string      `yaml:"rules"`        // rule IDs, * stands for any text; default: all
-	MaxAge      time.Duration `yaml:"max_age"`      // alerts whose newest event is older are not told; default: none
-	From        string        `yaml:"from"`         // where a new sink begins: newest (default) or oldest
-	Retry       RetryConfig   `yaml:"retry"`
+	Name         string        `yaml:"name"`
+	MinSeverity  string        `yaml:"min_severity"`  // default: low, so that info alerts are stored and not told
+	Rules        []string      `yaml:"rules"`         // rule IDs, * stands for any text; default: all
+	ExcludeRules []string      `yaml:"exclude_rules"` // rule IDs that it does not get
+	Batch        int           `yaml:"batch"`         // alerts in one write at most; default 100
+	MaxAge       time.Duration `yaml:"max_age"`       // alerts whose newest event is older are not told; default: none
+	From         string        `yaml:"from"`          // where a new sink begins: newest (default) or oldest
+	Retry        RetryConfig   `yaml:"retry"`
 
 	Stdout  *stdout.Options    `yaml:"stdout"`
 	File    *file.Options      `yaml:"file"`

@@ -66,6 +66,7 @@ func Open(ctx context.Context, eng engine.Engine, p int, o Options) (*Stage, err
 	if err := eng.Restore(ctx, p, s.load); err != nil {
 		return nil, fmt.Errorf("restore window state of partition %d: %w", p, err)
 	}
+	s.Advance(false) // to the restored watermark
 	return s, nil
 }
 
