@@ -1,0 +1,360 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/sinks"
+)
+
+// item is an outbox entry between being read and being passed by the place.
+type item struct {
+	entry    engine.Entry
+	done     bool               // delivered, filtered out or dead
+	dead     *engine.DeadLetter // set when dead
+	attempts int
+	single   int       // attempts that failed while others succeeded
+	first    time.Time // of the first attempt
+	due      time.Time // not tried before
+}
+
+// lane is one sink at work. One goroutine owns it.
+//
+// It holds a window of the outbox: entries from the place on. Those that fail
+// wait for their next attempt in it while later ones are delivered, up to the
+// window's size; the place follows the first that is not done.
+type lane struct {
+	route   Route
+	outbox  engine.Outbox
+	logger  *zap.Logger
+	metrics routeMetrics
+
+	window       []*item
+	last         int64 // sequence of the newest entry in the window
+	failures     int   // writes in a row in which nothing was delivered
+	blockedUntil time.Time
+}
+
+const (
+	defaultBatch = 100
+	// windowBatches bounds the window, in batches.
+	windowBatches = 4
+	// pollEvery is how often a lane with failed entries looks for new ones.
+	pollEvery = time.Second
+	// outboxPause is the pause after the outbox failed.
+	outboxPause = time.Second
+)
+
+func newLane(route Route, o Options, m *metrics) *lane {
+	if route.Batch == 0 {
+		route.Batch = defaultBatch
+	}
+	route.Retry = route.Retry.WithDefaults()
+	return &lane{
+		route: route, outbox: o.Outbox, metrics: m.route(route.Name),
+		logger: o.Logger.With(zap.String("sink", route.Name)),
+	}
+}
+
+// run works until ctx ends. What is under way then may go on until hard ends.
+func (l *lane) run(ctx, hard context.Context) {
+	for ctx.Err() == nil {
+		if err := l.fill(ctx); err != nil {
+			if ctx.Err() == nil {
+				l.outboxFailed("read alerts from the outbox", err)
+				wait(ctx, outboxPause)
+			}
+			continue
+		}
+		batch := l.ready(time.Now())
+		if len(batch) > 0 {
+			l.write(hard, batch)
+		}
+		l.advance(ctx, hard)
+		if len(batch) == 0 && len(l.window) > 0 {
+			wait(ctx, l.idle(time.Now()))
+		}
+	}
+	l.advance(hard, hard)
+	if err := l.route.Sink.Close(hard); err != nil {
+		l.logger.Warn("sink did not close cleanly", zap.Error(err))
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// outboxFailed is told at each try: a second apart, and someone must act.
+func (l *lane) outboxFailed(doing string, err error) {
+	l.metrics.outboxErrors.Inc()
+	l.logger.Error(doing, zap.Error(err))
+}
+
+// fill reads entries into the window. It blocks only while the window is empty:
+// then for the first entry.
+func (l *lane) fill(ctx context.Context) error {
+	room := windowBatches*l.route.Batch - len(l.window)
+	if room <= 0 {
+		return nil
+	}
+	entries, err := l.outbox.Read(ctx, l.route.Name, len(l.window)+min(room, l.route.Batch))
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, e := range entries {
+		if len(l.window) > 0 && e.Seq <= l.last {
+			continue // in the window already: the place has not moved over it
+		}
+		it := &item{entry: e}
+		switch l.route.Filter.judge(l.route.Name, e.Alert, now) {
+		case send:
+		case filtered:
+			it.done = true
+			l.metrics.filtered.Inc()
+		case stale:
+			it.done = true
+			l.metrics.stale.Inc()
+		}
+		l.window = append(l.window, it)
+		l.last = e.Seq
+	}
+	l.observeLag(now)
+	return nil
+}
+
+func (l *lane) observeLag(now time.Time) {
+	for _, it := range l.window {
+		if !it.done {
+			if at := it.entry.Alert.DetectedAt; !at.IsZero() {
+				l.metrics.lag.Set(max(now.Sub(at), 0).Seconds())
+			}
+			return
+		}
+	}
+	l.metrics.lag.Set(0)
+}
+
+// ready returns the next items to write, in order, at most one state of each
+// alert: the next one waits until it is delivered or dead.
+func (l *lane) ready(now time.Time) []*item {
+	if now.Before(l.blockedUntil) {
+		return nil
+	}
+	var batch []*item
+	held := map[string]bool{}
+	for _, it := range l.window {
+		id := it.entry.Alert.AlertID
+		switch {
+		case it.done:
+		case held[id] || now.Before(it.due):
+			held[id] = true
+		default:
+			if batch = append(batch, it); len(batch) == l.route.Batch {
+				return batch
+			}
+			held[id] = true // a sink may take the second of two and not the first
+		}
+	}
+	return batch
+}
+
+// idle returns how long nothing can be done, unless new entries come.
+func (l *lane) idle(now time.Time) time.Duration {
+	pause := pollEvery
+	for _, it := range l.window {
+		if !it.done {
+			next := it.due
+			if next.Before(l.blockedUntil) {
+				next = l.blockedUntil
+			}
+			pause = min(pause, next.Sub(now))
+		}
+	}
+	return max(pause, time.Millisecond)
+}
+
+// write makes one attempt.
+func (l *lane) write(ctx context.Context, batch []*item) {
+	alerts := make([]*sinks.Alert, len(batch))
+	start := time.Now()
+	for i, it := range batch {
+		alerts[i] = it.entry.Alert
+		if it.first.IsZero() {
+			it.first = start
+		}
+	}
+	err := l.route.Sink.Write(ctx, alerts)
+	now := time.Now()
+	l.metrics.write.Observe(now.Sub(start).Seconds())
+
+	failed := failures(err, len(batch))
+	if ctx.Err() != nil && err != nil {
+		// Stopping ended the write, not the sink: no attempt, no dead letter.
+		failed = interrupted(failed, ctx.Err())
+	}
+	delivered := len(batch) - len(failed)
+	for i, it := range batch {
+		if _, bad := failed[i]; !bad {
+			it.done = true
+			l.metrics.observeDelivered(it.entry.Alert.DetectedAt, now)
+		}
+	}
+	l.reckon(batch, failed, delivered > 0, now)
+}
+
+// failures maps the index of each alert that was not delivered to its error.
+func failures(err error, n int) map[int]error {
+	failed := map[int]error{}
+	if err == nil {
+		return failed
+	}
+	var partial *sinks.PartialError
+	if errors.As(err, &partial) {
+		for _, f := range partial.Failed {
+			failed[f.Index] = f.Err
+		}
+		return failed
+	}
+	for i := range n {
+		failed[i] = err
+	}
+	return failed
+}
+
+func interrupted(failed map[int]error, cause error) map[int]error {
+	out := map[int]error{}
+	for i := range failed {
+		out[i] = fmt.Errorf("%w: %w", sinks.ErrNotTried, cause)
+	}
+	return out
+}
+
+// reckon decides what becomes of the alerts that failed.
+//
+// When some alerts of the write went through, the sink is well: each failed
+// alert waits by itself. When none did, the sink is taken to be down and waits
+// as a whole, unless all of them have failed beside others before.
+func (l *lane) reckon(batch []*item, failed map[int]error, someDelivered bool, now time.Time) {
+	if len(failed) == 0 {
+		l.failures = 0
+		return
+	}
+	down := false
+	var worst error // what to tell, and what asks for the longest pause
+	for i, err := range failed {
+		worst = worse(worst, err)
+		if !someDelivered && batch[i].single == 0 && !sinks.IsPermanent(err) {
+			down = true
+		}
+	}
+	pause := time.Duration(0)
+	if down {
+		l.failures++
+		pause = l.route.Retry.Pause(l.failures, worst, nil)
+		l.blockedUntil = now.Add(pause)
+		l.logger.Warn("sink takes no alerts, trying again",
+			zap.Int("failures", l.failures), zap.Duration("pause", pause), zap.Error(worst))
+	} else {
+		l.failures = 0
+		if wish(worst) > 0 {
+			l.blockedUntil = now.Add(l.route.Retry.Pause(1, worst, nil))
+		}
+	}
+	for i, it := range batch {
+		err, bad := failed[i]
+		if !bad {
+			continue
+		}
+		if errors.Is(err, sinks.ErrNotTried) {
+			if it.attempts == 0 {
+				it.first = time.Time{}
+			}
+			it.due = l.blockedUntil
+			continue
+		}
+		it.attempts++
+		if someDelivered {
+			it.single++
+		}
+		own := pause
+		if !down {
+			own = l.route.Retry.Pause(it.attempts, err, nil)
+		}
+		it.due = now.Add(own)
+		if reason, over := l.route.Retry.GiveUp(it.attempts, it.single, it.due.Sub(it.first), err); over {
+			l.bury(it, reason, err)
+		} else {
+			l.metrics.retried.Inc()
+		}
+	}
+}
+
+// wish returns how long a receiver asked to be left alone.
+func wish(err error) time.Duration {
+	var w *sinks.RetryAfterError
+	if errors.As(err, &w) {
+		return w.After
+	}
+	return 0
+}
+
+func worse(a, b error) error {
+	if a == nil || wish(b) > wish(a) {
+		return b
+	}
+	return a
+}
+
+func (l *lane) bury(it *item, reason string, err error) {
+	a := it.entry.Alert
+	it.done = true
+	it.dead = &engine.DeadLetter{
+		Seq: it.entry.Seq, AlertID: a.AlertID, Sink: l.route.Name, Body: a.AppendJSON(nil),
+		Reason: fmt.Sprintf("%s after %d attempts: %v", reason, it.attempts, err),
+	}
+	l.metrics.dead.Inc()
+	l.logger.Error("alert goes to the dead letter", zap.String("alert_id", a.AlertID), zap.String("rule_id", a.RuleID),
+		zap.String("reason", it.dead.Reason))
+}
+
+// advance moves the place over the finished entries at the window's start and
+// stores their dead letters, in one step. A failing outbox is tried again until
+// ctx ends: without it, nothing may be forgotten.
+func (l *lane) advance(ctx, hard context.Context) {
+	n := 0
+	var dead []engine.DeadLetter
+	for n < len(l.window) && l.window[n].done {
+		if d := l.window[n].dead; d != nil {
+			dead = append(dead, *d)
+		}
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	for {
+		err := l.outbox.Done(hard, l.route.Name, l.window[n-1].entry.Seq, dead)
+		if err == nil {
+			l.window = append(l.window[:0:0], l.window[n:]...)
+			l.observeLag(time.Now())
+			return
+		}
+		l.outboxFailed("store how far the sink has come", err)
+		if ctx.Err() != nil || hard.Err() != nil {
+			return
+		}
+		wait(ctx, outboxPause)
+	}
+}
