@@ -1,6 +1,3 @@
-// Package sinks holds what an alert is and how it leaves: the Alert, the Sink
-// contract, and one folder a channel. It knows nothing of the rest of the
-// project.
 package sinks
 
 import (
