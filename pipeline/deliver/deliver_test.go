@@ -479,18 +479,19 @@ func TestChaos(t *testing.T) {
 
 func chaos(t *testing.T, seed uint64, n int) {
 	random := rand.New(rand.NewPCG(seed, 1))
+	fate := rand.New(rand.NewPCG(seed, 3)) // the sink's, under its lock
 	sink := &receiver{}
 	var b *bench
 	sink.answer = func(*sinks.Alert) error {
-		switch random.IntN(10) {
+		switch fate.IntN(10) {
 		case 0, 1, 2:
 			return errAway
 		case 3:
-			return &sinks.RetryAfterError{After: time.Duration(random.IntN(100)) * time.Second, Err: errAway}
+			return &sinks.RetryAfterError{After: time.Duration(fate.IntN(100)) * time.Second, Err: errAway}
 		case 4:
 			return fmt.Errorf("%w: %w", sinks.ErrNotTried, errAway)
 		case 5:
-			if random.IntN(5) == 0 {
+			if fate.IntN(5) == 0 {
 				return sinks.Permanent(errAway)
 			}
 		}
