@@ -115,7 +115,8 @@ func TestGiveUp(t *testing.T) {
 		{"an hour by default", RetryPolicy{}, 50, 0, 61 * time.Minute, io.EOF, "time used up"},
 		{"for ever", RetryPolicy{MaxElapsed: -1}, 50, 0, 9999 * time.Hour, io.EOF, ""},
 		{"attempts", RetryPolicy{MaxAttempts: 3}, 3, 0, 0, io.EOF, "attempts used up"},
-		{"alone", RetryPolicy{}, 6, 6, 0, io.EOF, "fails alone"},
+		{"not yet alone", RetryPolicy{}, 9, 9, 0, io.EOF, ""},
+		{"alone", RetryPolicy{}, 10, 10, 0, io.EOF, "fails alone"},
 		{"permanent", RetryPolicy{MaxElapsed: -1}, 1, 0, 0, Permanent(io.EOF), "permanent"},
 	}
 	for _, tt := range tests {

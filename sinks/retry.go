@@ -21,8 +21,9 @@ type RetryPolicy struct {
 	// MaxElapsed bounds them.
 	MaxAttempts int
 	// MaxSingle bounds the attempts of an alert that fails while the sink takes
-	// others of the same batch: the fault is with the alert, and nothing must
-	// wait an hour for it. Default 6; negative: no such bound.
+	// others: the fault is with the alert, and nothing must wait an hour for it.
+	// Attempts after which the receiver asked to be left alone are not counted.
+	// Default 10; negative: no such bound.
 	MaxSingle int
 	// MaxRetryAfter bounds the pause that a receiver may ask for. Default 5 min.
 	MaxRetryAfter time.Duration
@@ -40,7 +41,7 @@ func (p RetryPolicy) WithDefaults() RetryPolicy {
 	set(&p.MaxElapsed, time.Hour)
 	set(&p.MaxRetryAfter, 5*time.Minute)
 	if p.MaxSingle == 0 {
-		p.MaxSingle = 6
+		p.MaxSingle = 10
 	}
 	return p
 }
@@ -87,7 +88,7 @@ func (p RetryPolicy) Pause(attempt int, err error, random func() float64) time.D
 
 // GiveUp reports whether an alert that has failed so often is not tried again,
 // and why. elapsed runs from its first attempt to the end of the coming pause;
-// single is how many of its attempts failed while others succeeded.
+// single is how many of its attempts failed while the sink took others.
 func (p RetryPolicy) GiveUp(attempts, single int, elapsed time.Duration, err error) (reason string, done bool) {
 	p = p.WithDefaults()
 	switch {

@@ -291,7 +291,7 @@ func TestBadAlert(t *testing.T) {
 		}}
 		b := newBench(t, Options{Routes: []Route{{Name: "a", Sink: r}}})
 		b.restore()
-		for i := range 300 { // one a second
+		for i := range 700 { // one a second
 			a := sinktest.Alert(i)
 			a.Sinks = nil
 			b.commit(a)
@@ -302,8 +302,8 @@ func TestBadAlert(t *testing.T) {
 		if len(dead) != 2 || !strings.Contains(dead[0].Reason, "fails alone") || !strings.Contains(dead[1].Reason, "permanent after 1 attempts: too ugly") {
 			t.Errorf("dead letters %+v", dead)
 		}
-		if got := len(r.received()); got != 298 {
-			t.Errorf("%d delivered, want 298", got)
+		if got := len(r.received()); got != 698 {
+			t.Errorf("%d delivered, want 698", got)
 		}
 		if p := b.place("a"); p.Unread != 0 {
 			t.Errorf("place %+v", p)

@@ -18,7 +18,8 @@ type item struct {
 	done     bool               // delivered, filtered out or dead
 	dead     *engine.DeadLetter // set when dead
 	attempts int
-	single   int       // attempts that failed while others succeeded
+	single   int       // attempts that failed while the sink took others
+	seen     int       // the lane's deliveries when it was read or last tried
 	first    time.Time // of the first attempt
 	due      time.Time // not tried before
 }
@@ -36,6 +37,7 @@ type lane struct {
 
 	window       []*item
 	last         int64 // sequence of the newest entry in the window
+	delivered    int   // alerts that the sink has taken
 	failures     int   // writes in a row in which nothing was delivered
 	blockedUntil time.Time
 }
@@ -117,7 +119,7 @@ func (l *lane) fill(ctx context.Context) error {
 		if len(l.window) > 0 && e.Seq <= l.last {
 			continue // in the window already: the place has not moved over it
 		}
-		it := &item{entry: e}
+		it := &item{entry: e, seen: l.delivered}
 		switch l.route.Filter.judge(l.route.Name, e.Alert, now) {
 		case send:
 		case filtered:
@@ -208,6 +210,7 @@ func (l *lane) write(ctx context.Context, batch []*item) {
 	for i, it := range batch {
 		if _, bad := failed[i]; !bad {
 			it.done = true
+			l.delivered++
 			l.metrics.observeDelivered(it.entry.Alert.DetectedAt, now)
 		}
 	}
@@ -245,7 +248,8 @@ func interrupted(failed map[int]error, cause error) map[int]error {
 //
 // When some alerts of the write went through, the sink is well: each failed
 // alert waits by itself. When none did, the sink is taken to be down and waits
-// as a whole, unless all of them have failed beside others before.
+// as a whole, unless it took others while these failed before: then the fault
+// is with these, and they must not hold up the rest.
 func (l *lane) reckon(batch []*item, failed map[int]error, someDelivered bool, now time.Time) {
 	if len(failed) == 0 {
 		l.failures = 0
@@ -285,9 +289,10 @@ func (l *lane) reckon(batch []*item, failed map[int]error, someDelivered bool, n
 			continue
 		}
 		it.attempts++
-		if someDelivered {
-			it.single++
+		if l.delivered > it.seen && wish(err) == 0 {
+			it.single++ // the sink has taken others since
 		}
+		it.seen = l.delivered
 		own := pause
 		if !down {
 			own = l.route.Retry.Pause(it.attempts, err, nil)
