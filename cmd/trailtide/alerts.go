@@ -99,7 +99,7 @@ func (x *filterFlags) filter(now time.Time) (alertstore.Filter, error) {
 	default:
 		errs = append(errs, fmt.Errorf("--sort: %q is not newest or oldest", x.sort))
 	}
-	_ = x.merged
+	f.HideMerged = !x.merged
 	return f, errors.Join(append(errs, f.Validate())...)
 }
 

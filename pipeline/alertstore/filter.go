@@ -30,6 +30,8 @@ type Filter struct {
 	Until       time.Time // Since ≤ Alert.Time < Until; zero: unbounded
 	// Text is looked for, letter case ignored (ASCII), in the alert's fields and its raw events.
 	Text string
+	// HideMerged leaves episodes out that were folded into another one.
+	HideMerged bool
 	// Limit bounds the answer, after the order; 0: no bound.
 	Limit int
 	// OldestFirst turns the order: by Alert.Time, then by when the alert was first saved.
@@ -112,6 +114,7 @@ func (f Filter) Match(a *sinks.Alert) bool {
 		anyOf(f.Users, a.User) && anyOf(f.Names, a.EventName) && anyOf(f.Sources, a.EventSource) &&
 		(ranks == nil || slices.Contains(ranks, Rank(a.Severity))) &&
 		(words == nil || slices.Contains(words, string(a.Status))) &&
+		(!f.HideMerged || a.MergedInto == "") &&
 		(f.Since.IsZero() || !a.Time.Before(f.Since)) && (f.Until.IsZero() || a.Time.Before(f.Until)) &&
 		f.MatchText(a)
 }

@@ -148,6 +148,12 @@ func alertsFilters(t *testing.T, b *bench) {
 			a.Time = day.Add(time.Duration(i*7%50) * time.Hour) // with ties
 			a.Event = fmt.Appendf(nil, `{"Needle":"Item%d"}`, i%100)
 			a.Events = nil
+			switch {
+			case a.Status == sinks.Resolved && i%4 == 0:
+				a.MergedInto = "0001"
+			case i%7 == 0:
+				a.Description = `not "merged_into":"x" at all`
+			}
 			txn.Alert(a, true, false)
 			all = append(all, a)
 		}
@@ -163,7 +169,8 @@ func alertsFilters(t *testing.T, b *bench) {
 			Regions: pick(rt, "regions", "eu-west-1", "us-*"), Users: pick(rt, "users", append(users, "*", "a*", "*[x]*", "?ob", "a*c*e")...),
 			Names: pick(rt, "names", "Name1", "Name1*"), Sources: pick(rt, "sources", "s1.amazonaws.com", "*.amazonaws.com"),
 			Text:  rapid.SampledFrom([]string{"", "", "", "iTEM7", "alice", "nowhere"}).Draw(rt, "text"),
-			Limit: rapid.SampledFrom([]int{0, 0, 1, 5, 400}).Draw(rt, "limit"), OldestFirst: rapid.Bool().Draw(rt, "oldest"),
+			Limit: rapid.SampledFrom([]int{0, 0, 1, 5, 400}).Draw(rt, "limit"),
+			HideMerged: rapid.Bool().Draw(rt, "hide merged"), OldestFirst: rapid.Bool().Draw(rt, "oldest"),
 		}
 		// Most filters keep only some of their fields, lest nothing passes.
 		for _, clear := range []func(){

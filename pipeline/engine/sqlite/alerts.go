@@ -213,6 +213,10 @@ func where(f alertstore.Filter) *clause {
 		}
 		c.add("status IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(args)), ", ")+")", args...)
 	}
+	if f.HideMerged {
+		// Inside a JSON string the quotes would stand behind backslashes.
+		c.add(`NOT (status = 'resolved' AND instr(body, CAST('"merged_into":"' AS BLOB)) > 0)`)
+	}
 	if !f.Since.IsZero() {
 		c.add("time >= ?", nanos(f.Since))
 	}
