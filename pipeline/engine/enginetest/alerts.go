@@ -168,8 +168,8 @@ func alertsFilters(t *testing.T, b *bench) {
 			Statuses:    pick(rt, "statuses", "firing", "resolved", "open"), Accounts: pick(rt, "accounts", "000000000001", "*2"),
 			Regions: pick(rt, "regions", "eu-west-1", "us-*"), Users: pick(rt, "users", append(users, "*", "a*", "*[x]*", "?ob", "a*c*e")...),
 			Names: pick(rt, "names", "Name1", "Name1*"), Sources: pick(rt, "sources", "s1.amazonaws.com", "*.amazonaws.com"),
-			Text:  rapid.SampledFrom([]string{"", "", "", "iTEM7", "alice", "nowhere"}).Draw(rt, "text"),
-			Limit: rapid.SampledFrom([]int{0, 0, 1, 5, 400}).Draw(rt, "limit"),
+			Text:       rapid.SampledFrom([]string{"", "", "", "iTEM7", "alice", "nowhere"}).Draw(rt, "text"),
+			Limit:      rapid.SampledFrom([]int{0, 0, 1, 5, 400}).Draw(rt, "limit"),
 			HideMerged: rapid.Bool().Draw(rt, "hide merged"), OldestFirst: rapid.Bool().Draw(rt, "oldest"),
 		}
 		// Most filters keep only some of their fields, lest nothing passes.
