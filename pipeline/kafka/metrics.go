@@ -7,33 +7,36 @@ import (
 )
 
 type metrics struct {
-	assigned                     prometheus.Gauge
-	lag                          *prometheus.GaugeVec
-	failures, truncated, skipped prometheus.Counter
-
-	starts map[topicPartition]int64 // guarded by the source's mu
+	assigned                           prometheus.Gauge
+	lag                                *prometheus.GaugeVec
+	failures, commitFailures           prometheus.Counter
+	truncated, lost, rewound, rebegun  prometheus.Counter
+	records, bytes, controlRecordsSeen prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "trailtide", Subsystem: "kafka", Name: name, Help: help})
+	}
 	m := &metrics{
 		assigned: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "trailtide", Subsystem: "kafka", Name: "partitions_assigned", Help: "Source partitions that this worker reads.",
 		}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "trailtide", Subsystem: "kafka", Name: "lag_records", Help: "Records between the reader and the partition's end.",
+			Namespace: "trailtide", Subsystem: "kafka", Name: "lag_records", Help: "Offsets between the reader and the partition's end.",
 		}, []string{"topic", "partition"}),
-		failures: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "trailtide", Subsystem: "kafka", Name: "read_failures_total", Help: "Failures to read or to ask for offsets; each is tried again.",
-		}),
-		truncated: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "trailtide", Subsystem: "kafka", Name: "records_truncated_total", Help: "Records read that the log has lost since.",
-		}),
-		skipped: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: "trailtide", Subsystem: "kafka", Name: "records_lost_total", Help: "Offsets that retention removed before they were read.",
-		}),
-		starts: make(map[topicPartition]int64),
+		failures:           counter("read_failures_total", "Failures to read or to ask for offsets; each is tried again."),
+		commitFailures:     counter("group_commit_failures_total", "Failures to write positions to the group; each is tried again."),
+		truncated:          counter("records_truncated_total", "Records that were read and that the log has lost since."),
+		lost:               counter("records_lost_total", "Offsets that retention removed before they were read."),
+		rewound:            counter("rewinds_total", "Times that a log went on before the offset that was read last."),
+		rebegun:            counter("topics_remade_total", "Topics that were deleted and made again; each is read from its start."),
+		records:            counter("records_total", "Records read."),
+		bytes:              counter("bytes_total", "Bytes of the values of the records read."),
+		controlRecordsSeen: counter("control_records_total", "Transaction markers read; they hold no event."),
 	}
-	r.MustRegister(m.assigned, m.lag, m.failures, m.truncated, m.skipped)
+	r.MustRegister(m.assigned, m.lag, m.failures, m.commitFailures, m.truncated, m.lost, m.rewound, m.rebegun,
+		m.records, m.bytes, m.controlRecordsSeen)
 	return m
 }
 
@@ -41,7 +44,6 @@ func (m *metrics) setLag(tp topicPartition, lag int64) {
 	m.lag.WithLabelValues(tp.topic, strconv.FormatInt(int64(tp.partition), 10)).Set(float64(lag))
 }
 
-func (m *metrics) setStart(tp topicPartition, start int64) { m.starts[tp] = start }
-
-// start is where the partition's log begins, as far as is known.
-func (m *metrics) start(tp topicPartition) int64 { return m.starts[tp] }
+func (m *metrics) dropLag(tp topicPartition) {
+	m.lag.DeleteLabelValues(tp.topic, strconv.FormatInt(int64(tp.partition), 10))
+}

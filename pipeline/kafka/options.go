@@ -13,13 +13,23 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/trailtide/trailtide/sinks/kafka/client"
 )
+
+// Words of Options.Start and Options.Isolation.
+const (
+	startEarliest   = "earliest"
+	startLatest     = "latest"
+	readCommitted   = "read_committed"
+	readUncommitted = "read_uncommitted"
+)
+
+// maxFetchBytes is where the client's limit of one answer (100 MiB) lies.
+const maxFetchBytes = 100 << 20
 
 // Options of a Source. The zero value of a field is its default.
 type Options struct {
@@ -32,19 +42,22 @@ type Options struct {
 	// InstanceID makes the member static (KIP-345): a restart within the session
 	// timeout causes no rebalance. Default: dynamic.
 	InstanceID string `yaml:"instance_id"`
-	// Start is where partitions begin that have no position yet: "earliest"
-	// (default), "latest", or an RFC 3339 time: the first record stamped then or later.
+	// Start is where topics begin that were never read: "earliest" (default),
+	// "latest", or an RFC 3339 time: the first record stamped then or later. What
+	// is made while the source runs, a partition or a topic, begins at its start.
 	Start string `yaml:"start"`
 	// Isolation is "read_committed" (default) or "read_uncommitted".
 	Isolation string `yaml:"isolation"`
 	// IdleAfter is how long a partition's reader must stand at its end before
 	// the wall clock counts as its time. Default 1 m.
 	IdleAfter time.Duration `yaml:"idle_after"`
-	// SessionTimeout of the group membership. Default 45 s.
+	// SessionTimeout of the group membership, 100 ms at least; brokers have bounds
+	// of their own. Default 45 s.
 	SessionTimeout time.Duration `yaml:"session_timeout"`
 	// MaxPollRecords bounds one batch. Default 1,000.
 	MaxPollRecords int `yaml:"max_poll_records"`
-	// FetchMaxBytes bounds what one fetch from one broker may bring. Default 16 MiB.
+	// FetchMaxBytes bounds what one fetch from one broker may bring, compressed.
+	// One fetch a broker is kept in waiting. Default 8 MiB.
 	FetchMaxBytes int `yaml:"fetch_max_bytes"`
 	// LagInterval is how often the ends of the partitions are asked for: lag,
 	// idleness and whether everything is read depend on it. Default 1 s.
@@ -59,12 +72,12 @@ type Options struct {
 
 func (o *Options) setDefaults() {
 	def(&o.Group, "trailtide")
-	def(&o.Start, "earliest")
-	def(&o.Isolation, "read_committed")
+	def(&o.Start, startEarliest)
+	def(&o.Isolation, readCommitted)
 	def(&o.IdleAfter, time.Minute)
 	def(&o.SessionTimeout, 45*time.Second)
 	def(&o.MaxPollRecords, 1000)
-	def(&o.FetchMaxBytes, 16<<20)
+	def(&o.FetchMaxBytes, 8<<20)
 	def(&o.LagInterval, time.Second)
 	def(&o.MetadataMinAge, time.Second)
 	if o.Log == nil {
@@ -98,56 +111,69 @@ func (o *Options) Validate() error {
 	case len(o.Topics) > 0 && o.TopicRegex != "":
 		bad("topics and topic_regex: set one of them")
 	}
-	if _, err := regexp.Compile(o.TopicRegex); err != nil {
+	for _, topic := range o.Topics {
+		if topic == "" {
+			bad("topics: a name is empty")
+		}
+	}
+	if _, err := regexp.Compile(o.wholeRegex()); err != nil {
 		bad("topic_regex: %w", err)
 	}
-	if _, err := o.startOffset(); err != nil {
+	if err := o.validateStart(); err != nil {
 		errs = append(errs, err)
 	}
 	switch o.Isolation {
-	case "", "read_committed", "read_uncommitted":
+	case "", readCommitted, readUncommitted:
 	default:
 		bad("isolation: %q is not read_committed or read_uncommitted", o.Isolation)
 	}
-	for name, d := range map[string]time.Duration{
-		"idle_after": o.IdleAfter, "session_timeout": o.SessionTimeout,
-		"lag_interval": o.LagInterval, "metadata_min_age": o.MetadataMinAge,
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"idle_after", o.IdleAfter}, {"session_timeout", o.SessionTimeout},
+		{"lag_interval", o.LagInterval}, {"metadata_min_age", o.MetadataMinAge},
 	} {
-		if d < 0 {
-			bad("%s: must not be negative", name)
+		if d.value < 0 {
+			bad("%s: must not be negative", d.name)
 		}
 	}
-	if o.MaxPollRecords < 0 || o.FetchMaxBytes < 0 || o.FetchMaxBytes > 1<<30 {
-		bad("max_poll_records and fetch_max_bytes: out of range")
+	if o.SessionTimeout > 0 && o.SessionTimeout < 100*time.Millisecond {
+		bad("session_timeout: must be 100ms at least")
+	}
+	if o.LagInterval > 0 && o.LagInterval < time.Millisecond {
+		bad("lag_interval: must be 1ms at least")
+	}
+	if o.MaxPollRecords < 0 {
+		bad("max_poll_records: must not be negative")
+	}
+	if o.FetchMaxBytes < 0 || o.FetchMaxBytes > maxFetchBytes {
+		bad("fetch_max_bytes: must be from 1 to %d", maxFetchBytes)
 	}
 	return errors.Join(errs...)
 }
 
-func (o *Options) startOffset() (kgo.Offset, error) {
+func (o *Options) validateStart() error {
 	switch o.Start {
-	case "", "earliest":
-		return kgo.NewOffset().AtStart(), nil
-	case "latest":
-		return kgo.NewOffset().AtEnd(), nil
+	case "", startEarliest, startLatest:
+		return nil
 	}
-	t, err := time.Parse(time.RFC3339, o.Start)
-	if err != nil {
-		return kgo.Offset{}, fmt.Errorf("start: %q is not earliest, latest or a time like 2026-01-02T15:04:05Z", o.Start)
+	if _, err := time.Parse(time.RFC3339, o.Start); err != nil {
+		return fmt.Errorf("start: %q is not earliest, latest or a time like 2026-01-02T15:04:05Z", o.Start)
 	}
-	return kgo.NewOffset().AfterMilli(t.UnixMilli()), nil
+	return nil
 }
+
+// wholeRegex is TopicRegex for whole names.
+func (o *Options) wholeRegex() string { return "^(?:" + o.TopicRegex + ")$" }
 
 func (o *Options) clientOpts() ([]kgo.Opt, error) {
 	opts, err := o.Client.KgoOpts()
 	if err != nil {
 		return nil, err
 	}
-	start, err := o.startOffset()
-	if err != nil {
-		return nil, err
-	}
 	isolation := kgo.ReadCommitted()
-	if o.Isolation == "read_uncommitted" {
+	if o.Isolation == readUncommitted {
 		isolation = kgo.ReadUncommitted()
 	}
 	opts = append(opts,
@@ -156,7 +182,6 @@ func (o *Options) clientOpts() ([]kgo.Opt, error) {
 		kgo.SessionTimeout(o.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, o.SessionTimeout/3)),
 		kgo.DisableAutoCommit(),
-		kgo.ConsumeStartOffset(start),
 		// A position that has fallen off the log goes on at the log's start:
 		// what is still there is not skipped.
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
@@ -168,7 +193,7 @@ func (o *Options) clientOpts() ([]kgo.Opt, error) {
 		opts = append(opts, kgo.InstanceID(o.InstanceID))
 	}
 	if o.TopicRegex != "" {
-		return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+o.TopicRegex+")$")), nil
+		return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(o.wholeRegex())), nil
 	}
 	return append(opts, kgo.ConsumeTopics(o.Topics...)), nil
 }

@@ -7,36 +7,60 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // positionVersion is the first byte of an encoded position.
 const positionVersion = 1
 
-// encodePosition writes where to go on: the offset after the record, and the
-// leader epoch of the record, by which a truncated log is noticed (KIP-320).
-func encodePosition(next int64, epoch int32) []byte {
-	b := []byte{positionVersion}
-	b = binary.AppendVarint(b, next)
-	return binary.AppendVarint(b, int64(epoch))
+// position says where reading of a partition goes on.
+type position struct {
+	offset int64
+	// epoch is the leader epoch of the record before, -1 if unknown: by it a
+	// truncated log is noticed (KIP-320).
+	epoch int32
+	// topic is the ID of the topic that the offset belongs to, zero if unknown:
+	// by it a topic that was deleted and made again is noticed (KIP-516).
+	topic kadm.TopicID
 }
 
-func decodePosition(b []byte) (kgo.EpochOffset, error) {
+// sameTopic says whether the position may belong to the topic of that ID.
+func (p position) sameTopic(id kadm.TopicID) bool {
+	none := kadm.TopicID{}
+	return p.topic == id || p.topic == none || id == none
+}
+
+func (p position) encode() []byte {
+	b := make([]byte, 0, 1+2*binary.MaxVarintLen64+len(p.topic))
+	b = append(b, positionVersion)
+	b = binary.AppendVarint(b, p.offset)
+	b = binary.AppendVarint(b, int64(p.epoch))
+	return append(b, p.topic[:]...)
+}
+
+func decodePosition(b []byte) (position, error) {
+	var p position
 	if len(b) == 0 {
-		return kgo.EpochOffset{}, errors.New("position is empty")
+		return p, errors.New("position is empty")
 	}
 	if b[0] != positionVersion {
-		return kgo.EpochOffset{}, fmt.Errorf("position has format %d, this version reads %d", b[0], positionVersion)
+		return p, fmt.Errorf("position has format %d, this version reads %d", b[0], positionVersion)
 	}
-	next, n := binary.Varint(b[1:])
-	if n <= 0 || next < 0 {
-		return kgo.EpochOffset{}, errors.New("position is damaged")
+	damaged := errors.New("position is damaged")
+	offset, n := binary.Varint(b[1:])
+	if n <= 0 || offset < 0 {
+		return p, damaged
 	}
 	epoch, m := binary.Varint(b[1+n:])
-	if m <= 0 || 1+n+m != len(b) || int64(int32(epoch)) != epoch {
-		return kgo.EpochOffset{}, errors.New("position is damaged")
+	if m <= 0 || int64(int32(epoch)) != epoch || epoch < -1 { //nolint:gosec // the comparison is the check
+		return p, damaged
 	}
-	return kgo.EpochOffset{Epoch: int32(epoch), Offset: next}, nil
+	if len(b) != 1+n+m+len(p.topic) {
+		return p, damaged
+	}
+	p.offset, p.epoch = offset, int32(epoch)
+	copy(p.topic[:], b[1+n+m:])
+	return p, nil
 }
 
 // topicPartition is a partition of the source.
@@ -55,7 +79,7 @@ func parsePartition(s string) (topicPartition, error) {
 		return topicPartition{}, fmt.Errorf("%q is not TOPIC/PARTITION", s)
 	}
 	n, err := strconv.ParseInt(s[i+1:], 10, 32)
-	if err != nil || n < 0 {
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != s[i+1:] {
 		return topicPartition{}, fmt.Errorf("%q is not TOPIC/PARTITION", s)
 	}
 	return topicPartition{s[:i], int32(n)}, nil

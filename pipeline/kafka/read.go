@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/zap"
 
@@ -31,11 +32,13 @@ func (s *Source) Read(ctx context.Context) (*pipeline.Batch, error) {
 	defer cancel()
 	fetches := s.cl.PollRecords(poll, s.o.MaxPollRecords)
 	defer s.cl.AllowRebalance()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if fetches.IsClientClosed() {
-		return nil, kgo.ErrClientClosed
+	if fetches.NumRecords() == 0 { // what was taken from the client is handed out, whatever ctx says
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if fetches.IsClientClosed() {
+			return nil, kgo.ErrClientClosed
+		}
 	}
 	s.fetchErrors(fetches)
 	return s.batch(fetches), nil
@@ -45,21 +48,34 @@ func (s *Source) Read(ctx context.Context) (*pipeline.Batch, error) {
 // trying; nothing is skipped.
 func (s *Source) fetchErrors(fetches kgo.Fetches) {
 	fetches.EachError(func(topic string, p int32, err error) {
-		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 			return
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var loss *kgo.ErrDataLoss
 		if errors.As(err, &loss) {
-			lost := max(loss.ConsumedTo-loss.ResetTo, 0)
-			s.metrics.truncated.Add(float64(lost))
-			s.o.Log.Error("a partition's log was truncated; reading goes on at its new end",
-				zap.String("topic", topic), zap.Int32("partition", p), zap.Int64("records", lost), zap.Error(err))
+			s.truncated(topicPartition{topic, p}, loss)
+			return
+		}
+		if topic == "" { // what concerns the client as a whole
+			s.fail(fmt.Errorf("read: %w", err))
 			return
 		}
 		s.fail(fmt.Errorf("read %s: %w", topicPartition{topic, p}, err))
 	})
+}
+
+// truncated tells of a log that lost records after they were read: what was
+// written since is read. The caller holds mu.
+func (s *Source) truncated(tp topicPartition, loss *kgo.ErrDataLoss) {
+	lost := max(loss.ConsumedTo-loss.ResetTo, 0)
+	s.metrics.truncated.Add(float64(lost))
+	s.o.Log.Error("a partition's log was truncated; reading goes on at its new end",
+		zap.Stringer("partition", tp), zap.Int64("records", lost), zap.Error(loss))
+	if s.assigned[tp] != nil && loss.ResetTo >= 0 {
+		s.setPosition(tp, position{loss.ResetTo, loss.ResetToEpoch, s.topics[tp.topic]})
+	}
 }
 
 // fail notes a failure, logged once until it is over. The caller holds mu.
@@ -75,82 +91,123 @@ func (s *Source) fail(err error) {
 func (s *Source) batch(fetches kgo.Fetches) *pipeline.Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.out
-	s.out = pipeline.Batch{}
-	if n := fetches.NumRecords(); n > 0 {
-		recs := &records{raw: make([]*kgo.Record, 0, n)}
-		b.Records = make([]pipeline.Record, 0, n)
-		fetches.EachPartition(func(f kgo.FetchTopicPartition) { s.partition(&b, recs, f) })
-		b.Places = recs
+	b := &pipeline.Batch{}
+	n := fetches.NumRecords()
+	complete := s.completeLocked()
+	if complete || n > 0 {
+		*b, s.out = s.out, pipeline.Batch{}
+	} else {
+		// Partitions are opened all at once: those that come first must not
+		// move the watermark past those that come later.
+		b.Positions, s.out.Positions = s.out.Positions, nil
 	}
-	s.times(&b)
-	return &b
+	if n > 0 {
+		mem := s.borrow(n)
+		mem.places.topics = s.topics
+		fetches.EachPartition(func(f kgo.FetchTopicPartition) { s.partition(mem, f) })
+		b.Records, b.Places = mem.records, &mem.places
+		b.Release = func() { s.giveBack(mem) }
+	}
+	if complete {
+		s.times(b)
+	}
+	return b
 }
 
 // partition adds the records of one partition. The caller holds mu.
-func (s *Source) partition(b *pipeline.Batch, recs *records, f kgo.FetchTopicPartition) {
+func (s *Source) partition(mem *slab, f kgo.FetchTopicPartition) {
 	tp := topicPartition{f.Topic, f.Partition}
+	mem.fetched = append(mem.fetched, f.Records...)
 	p := s.assigned[tp]
 	if p == nil || len(f.Records) == 0 {
-		return // taken away while it was polled; its new owner reads it
+		return // taken away while it was polled: it is read again when it comes back
 	}
-	if first, want := f.Records[0].Offset, s.next[tp].Offset; first != want {
-		s.gap(tp, want, first)
+	if first, want := f.Records[0].Offset, s.next[tp].offset; first != want {
+		s.gap(tp, want, first, f.LogStartOffset)
 	}
+	bytes, control := 0, 0
 	for _, r := range f.Records {
-		s.next[tp] = kgo.EpochOffset{Epoch: r.LeaderEpoch, Offset: r.Offset + 1}
 		if r.Attrs.IsControl() {
+			control++
 			continue
 		}
-		recs.raw = append(recs.raw, r)
-		b.Records = append(b.Records, pipeline.Record{Partition: p.name, Payload: r.Value, Index: -1, Arrived: r.Timestamp})
+		bytes += len(r.Value)
+		mem.places.raw = append(mem.places.raw, r)
+		mem.records = append(mem.records, pipeline.Record{Partition: p.name, Payload: r.Value, Index: -1, Arrived: r.Timestamp})
 	}
-	if s.next[tp].Offset < s.ends[tp] {
-		p.since = time.Time{}
+	last := f.Records[len(f.Records)-1]
+	s.next[tp] = position{last.Offset + 1, last.LeaderEpoch, s.topics[tp.topic]}
+	s.metrics.bytes.Add(float64(bytes))
+	s.metrics.records.Add(float64(len(f.Records) - control))
+	if control < len(f.Records) {
+		p.still = time.Time{}
+	}
+	delete(s.out.Positions, p.name)
+	if last.Attrs.IsControl() {
+		s.setPosition(tp, s.next[tp]) // no record carries it: the batch after this one does
+	}
+	s.metrics.controlRecordsSeen.Add(float64(control))
+	if last.Offset+1 >= p.end && p.endAt.After(p.reached) {
+		p.reached = p.endAt
 	}
 }
 
 // gap tells of records that are not where reading should have gone on: the log
-// begins later (retention) or began anew (the topic was made again). Offsets
-// that compaction or a transaction left out look alike, so that this is counted
-// and told only when the log's start says so.
-func (s *Source) gap(tp topicPartition, want, first int64) {
-	if first > want && want >= s.metrics.start(tp) {
+// begins later (retention), or goes on before (it was truncated, or made
+// again). Offsets that compaction or a transaction left out are not a loss: the
+// log begins before them.
+func (s *Source) gap(tp topicPartition, want, first, logStart int64) {
+	if first < want {
+		s.metrics.rewound.Inc()
+		s.o.Log.Warn("a partition's log goes on before what was read last; that is read again",
+			zap.Stringer("partition", tp), zap.Int64("stood_at", want), zap.Int64("goes_on_at", first))
 		return
 	}
-	s.o.Log.Error("reading does not go on where it stood",
-		zap.Stringer("partition", tp), zap.Int64("stood_at", want), zap.Int64("goes_on_at", first))
-	if first > want {
-		s.metrics.skipped.Add(float64(first - want))
+	if lost := min(first, logStart) - want; lost > 0 {
+		s.lost(tp, want, lost)
 	}
+}
+
+func (s *Source) lost(tp topicPartition, from, n int64) {
+	s.metrics.lost.Add(float64(n))
+	s.o.Log.Error("retention removed records before they were read; reading goes on at the log's start",
+		zap.Stringer("partition", tp), zap.Int64("from", from), zap.Int64("records", n))
 }
 
 // times tells which partitions are idle and whether everything is read. The
 // caller holds mu.
 func (s *Source) times(b *pipeline.Batch) {
 	now := s.o.Now()
-	fresh := now.Sub(s.checked) <= 3*s.o.LagInterval
-	b.Live = fresh && s.completeLocked() && len(s.assigned) > 0
+	fresh := now.Add(-3 * s.o.LagInterval)
+	b.Live = len(s.assigned) > 0 && len(s.absent) == 0
 	for _, p := range s.assigned {
-		if p.since.IsZero() {
+		if p.reached.IsZero() || p.reached.Before(fresh) {
 			b.Live = false
 			continue
 		}
 		// The wall clock of the check, not of now: what came after it is not known.
-		if fresh && s.checked.Sub(p.since) >= s.o.IdleAfter {
+		if !s.told.Equal(s.checked) && p.reached.Equal(s.checked) && !p.still.IsZero() && s.checked.Sub(p.still) >= s.o.IdleAfter {
 			b.Idle = append(b.Idle, pipeline.PartitionTime{Partition: p.name, Time: s.checked.UnixNano()})
 		}
 	}
+	s.told = s.checked
 }
 
-// records are a batch's places.
-type records struct{ raw []*kgo.Record }
-
-func (r *records) Position(i int) []byte {
-	return encodePosition(r.raw[i].Offset+1, r.raw[i].LeaderEpoch)
+// places are where a batch's records stand.
+type places struct {
+	raw    []*kgo.Record
+	topics map[string]kadm.TopicID
 }
 
-func (r *records) Label(i int) string {
+func (r *places) Position(i int) []byte {
 	rec := r.raw[i]
-	return topicPartition{rec.Topic, rec.Partition}.String() + "@" + strconv.FormatInt(rec.Offset, 10)
+	return position{rec.Offset + 1, rec.LeaderEpoch, r.topics[rec.Topic]}.encode()
+}
+
+func (r *places) Label(i int) string {
+	rec := r.raw[i]
+	b := make([]byte, 0, len(rec.Topic)+24)
+	b = append(append(b, rec.Topic...), '/')
+	b = append(strconv.AppendInt(b, int64(rec.Partition), 10), '@')
+	return string(strconv.AppendInt(b, rec.Offset, 10))
 }

@@ -2,8 +2,8 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -12,13 +12,20 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"go.uber.org/zap"
 
 	"github.com/trailtide/trailtide/pipeline"
 )
 
+// closeWithin bounds how long Close waits for brokers that do not answer.
+const closeWithin = 5 * time.Second
+
 // Source reads topics. It needs every partition of them: given fewer it stops
 // reading, and Health says who holds the rest.
+//
+// Two goroutines share it under mu: the caller of Read, and the watcher that
+// asks the brokers every LagInterval how the partitions stand. The client calls
+// begin, onAssigned and onRevoked from a goroutine of its own, never while a
+// poll's records are being handed out.
 type Source struct {
 	o       Options
 	cl      *kgo.Client
@@ -27,23 +34,35 @@ type Source struct {
 	metrics *metrics
 	stop    context.CancelFunc
 	watcher sync.WaitGroup
+	changed chan struct{} // has a token when something below changed
+	slabs   sync.Pool     // *slab
 
 	mu       sync.Mutex
-	next     map[topicPartition]kgo.EpochOffset // where reading goes on
+	next     map[topicPartition]position // where reading goes on
+	known    map[string]bool             // topics with a position, now or once
+	first    map[string]bool             // topics that there were at the first look; nil before it
+	topics   map[string]kadm.TopicID     // replaced, never changed: batches keep it
 	assigned map[topicPartition]*part
-	ends     map[topicPartition]int64 // every partition that there is, and its end
-	checked  time.Time                // when ends was last asked for with success
-	holders  string                   // who holds what is not ours, for people
+	exist    map[topicPartition]bool // every partition that there is
+	checked  time.Time               // when the brokers were last asked with success
+	absent   []string                // named topics that there are not, or the regex
+	unseen   map[string]int          // topics of partitions in next that there are not, and for how many looks
+	purged   map[string]bool         // topics that the client is to forget before it takes them up again
+	holders  string                  // who holds what is not ours, for people
 	problem  problem
-	commit   map[string]map[int32]kgo.EpochOffset // durable, not yet written to the group
-	out      pipeline.Batch                       // Open, Closed, Positions of the next batch
-	changed  chan struct{}                        // has a token when something above changed
+	commit   map[topicPartition]position // durable, not yet written to the group
+	out      pipeline.Batch              // Open, Closed, Positions of the next batch
+	told     time.Time                   // checked, of the last batch that told idle partitions
 }
 
 // part is an assigned partition.
 type part struct {
-	name  string
-	since time.Time // has stood at its end since; zero: it does not
+	name    string
+	end     int64     // its end when it was asked for at endAt
+	endAt   time.Time // zero: was not asked for
+	reached time.Time // everything that there was then is read
+	still   time.Time // nothing was read since; zero: something was
+	seen    int64     // where reading stood at the last look; -1: no look yet
 }
 
 // problem is the newest failure to read.
@@ -60,21 +79,28 @@ func New(o Options) (*Source, error) {
 	o.setDefaults()
 	s := &Source{
 		o: o, metrics: newMetrics(o.Registerer),
-		next:     make(map[topicPartition]kgo.EpochOffset),
+		changed:  make(chan struct{}, 1), // a token, so that waking never blocks
+		next:     make(map[topicPartition]position),
+		known:    make(map[string]bool),
 		assigned: make(map[topicPartition]*part),
-		ends:     make(map[topicPartition]int64),
-		commit:   make(map[string]map[int32]kgo.EpochOffset),
-		changed:  make(chan struct{}, 1),
+		exist:    make(map[topicPartition]bool),
+		unseen:   make(map[string]int),
+		purged:   make(map[string]bool),
+		commit:   make(map[topicPartition]position),
 	}
 	if o.TopicRegex != "" {
-		s.regex = regexp.MustCompile("^(?:" + o.TopicRegex + ")$") // validated
+		s.regex = regexp.MustCompile(o.wholeRegex()) // validated
 	}
 	return s, nil
 }
 
 // Start joins the group. It does not wait for a broker: one that is away is
-// waited for by Read, and told by Health.
+// waited for by Read, and told by Health. Partitions with a position hold the
+// watermark from now on, assigned or not.
 func (s *Source) Start(_ context.Context, committed map[string][]byte) error {
+	if s.cl != nil {
+		return errors.New("the source was started already")
+	}
 	for name, b := range committed {
 		tp, err := parsePartition(name)
 		if err != nil {
@@ -85,10 +111,12 @@ func (s *Source) Start(_ context.Context, committed map[string][]byte) error {
 			return fmt.Errorf("committed position of %s: %w", name, err)
 		}
 		if !s.wanted(tp.topic) {
-			s.out.Closed = append(s.out.Closed, pipeline.PartitionEnd{Partition: name})
+			s.closePart(name)
 			continue
 		}
 		s.next[tp] = pos
+		s.known[tp.topic] = true
+		s.openPart(name)
 	}
 	opts, err := s.o.clientOpts()
 	if err != nil {
@@ -101,6 +129,7 @@ func (s *Source) Start(_ context.Context, committed map[string][]byte) error {
 		kgo.OnPartitionsAssigned(s.onAssigned),
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onRevoked),
+		kgo.WithPools(new(fetchPool)),
 	)
 	if s.cl, err = kgo.NewClient(opts...); err != nil {
 		return fmt.Errorf("make the Kafka client: %w", err)
@@ -119,124 +148,16 @@ func (s *Source) wanted(topic string) bool {
 	return slices.Contains(s.o.Topics, topic)
 }
 
-// begin says where the partitions of a new assignment begin: after what was
-// handed out or committed, otherwise where Options.Start says. A partition
-// that has come to a topic which was read before begins at its start.
-func (s *Source) begin(ctx context.Context, offered map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	s.mu.Lock()
-	known := make(map[string]bool)
-	for tp := range s.next {
-		known[tp.topic] = true
-	}
-	var fresh []topicPartition
-	for topic, parts := range offered {
-		for p := range parts {
-			tp := topicPartition{topic, p}
-			pos, ok := s.next[tp]
-			switch {
-			case ok:
-				parts[p] = kgo.NewOffset().At(pos.Offset).WithEpoch(pos.Epoch)
-			case known[topic]:
-				parts[p] = kgo.NewOffset().AtStart()
-			default:
-				fresh = append(fresh, tp)
-			}
-		}
-	}
-	s.mu.Unlock()
-	if len(fresh) == 0 {
-		return offered, nil
-	}
-	found, err := s.resolve(ctx, fresh)
-	if err != nil {
-		return nil, fmt.Errorf("find where to begin: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, tp := range fresh {
-		offset := found[tp]
-		offered[tp.topic][tp.partition] = kgo.NewOffset().At(offset)
-		s.next[tp] = kgo.EpochOffset{Epoch: -1, Offset: offset}
-		// Committed at once: a restart before the first record begins here too.
-		if s.out.Positions == nil {
-			s.out.Positions = make(map[string][]byte)
-		}
-		s.out.Positions[tp.String()] = encodePosition(offset, -1)
-	}
-	return offered, nil
+// openPart and closePart note what the next batch tells of a partition: the
+// newest word counts. The caller holds mu.
+func (s *Source) openPart(name string) {
+	s.out.Closed = slices.DeleteFunc(s.out.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == name })
+	s.out.Open = append(s.out.Open, pipeline.PartitionTime{Partition: name, Time: math.MinInt64})
 }
 
-// resolve asks for the offsets that Options.Start means.
-func (s *Source) resolve(ctx context.Context, tps []topicPartition) (map[topicPartition]int64, error) {
-	topics := make(map[string]bool)
-	for _, tp := range tps {
-		topics[tp.topic] = true
-	}
-	names := slices.Sorted(maps.Keys(topics))
-	var listed kadm.ListedOffsets
-	var err error
-	switch s.o.Start {
-	case "earliest":
-		listed, err = s.adm.ListStartOffsets(ctx, names...)
-	case "latest":
-		listed, err = s.listEnds(ctx, names)
-	default:
-		t, _ := time.Parse(time.RFC3339, s.o.Start) // validated
-		listed, err = s.adm.ListOffsetsAfterMilli(ctx, t.UnixMilli(), names...)
-	}
-	if err == nil {
-		err = listed.Error()
-	}
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[topicPartition]int64, len(tps))
-	for _, tp := range tps {
-		o, ok := listed.Lookup(tp.topic, tp.partition)
-		if !ok {
-			return nil, fmt.Errorf("no offset is known of %s", tp)
-		}
-		found[tp] = o.Offset
-	}
-	return found, nil
-}
-
-func (s *Source) listEnds(ctx context.Context, topics []string) (kadm.ListedOffsets, error) {
-	if s.o.Isolation == "read_uncommitted" {
-		return s.adm.ListEndOffsets(ctx, topics...)
-	}
-	return s.adm.ListCommittedOffsets(ctx, topics...)
-}
-
-func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, got map[string][]int32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for topic, parts := range got {
-		for _, p := range parts {
-			tp := topicPartition{topic, p}
-			name := tp.String()
-			s.assigned[tp] = &part{name: name}
-			s.out.Open = append(s.out.Open, pipeline.PartitionTime{Partition: name, Time: math.MinInt64})
-		}
-	}
-	s.metrics.assigned.Set(float64(len(s.assigned)))
-	s.o.Log.Info("partitions assigned", zap.Int("now", len(s.assigned)))
-	s.wake()
-}
-
-// onRevoked runs for lost partitions too. Their time keeps holding the
-// watermark: what they bring meanwhile is not known here.
-func (s *Source) onRevoked(_ context.Context, _ *kgo.Client, gone map[string][]int32) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for topic, parts := range gone {
-		for _, p := range parts {
-			delete(s.assigned, topicPartition{topic, p})
-		}
-	}
-	s.metrics.assigned.Set(float64(len(s.assigned)))
-	s.o.Log.Info("partitions taken away", zap.Int("now", len(s.assigned)))
-	s.wake()
+func (s *Source) closePart(name string) {
+	s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
+	s.out.Closed = append(s.out.Closed, pipeline.PartitionEnd{Partition: name})
 }
 
 // wake lets Read look again. The caller holds mu.
@@ -247,35 +168,22 @@ func (s *Source) wake() {
 	}
 }
 
-// Committed notes durable positions; they are written to the group soon.
-func (s *Source) Committed(positions map[string][]byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, b := range positions {
-		tp, err := parsePartition(name)
-		if err != nil {
-			continue // not ours to report
-		}
-		pos, err := decodePosition(b)
-		if err != nil {
-			continue // this source wrote it; it was decoded when it was needed
-		}
-		if s.commit[tp.topic] == nil {
-			s.commit[tp.topic] = make(map[int32]kgo.EpochOffset)
-		}
-		s.commit[tp.topic][tp.partition] = pos
-	}
-}
-
-// Close leaves the group, after the durable positions are written to it.
+// Close leaves the group, after the durable positions are written to it. It
+// waits for brokers for 5 s at most. A batch that was handed out stays valid
+// until its Release.
 func (s *Source) Close(ctx context.Context) error {
 	if s.cl == nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, closeWithin)
+	defer cancel()
 	s.stop()
 	s.watcher.Wait()
 	err := s.report(ctx)
 	s.cl.AllowRebalance()
+	if leaveErr := s.cl.LeaveGroupContext(ctx); leaveErr != nil {
+		err = errors.Join(err, fmt.Errorf("leave the consumer group: %w", leaveErr))
+	}
 	s.cl.Close()
 	return err
 }

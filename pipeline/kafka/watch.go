@@ -4,40 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
-
-	"github.com/trailtide/trailtide/pipeline"
 )
 
-// watch asks for the ends of the partitions, and writes durable positions to
-// the group, every LagInterval until ctx ends.
+// goneAfter is how many looks in a row must not find a topic before it counts
+// as deleted: a broker that has just started may not know it for a moment.
+const goneAfter = 5
+
+// watch asks how the partitions stand, and writes durable positions to the
+// group, every LagInterval until ctx ends.
 func (s *Source) watch(ctx context.Context) {
 	tick := time.NewTicker(s.o.LagInterval)
 	defer tick.Stop()
 	for {
-		call, cancel := context.WithTimeout(ctx, max(10*s.o.LagInterval, 5*time.Second))
-		err := s.look(call)
-		if err == nil {
-			err = s.report(call)
-		}
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
+		call, cancel := context.WithTimeout(ctx, max(5*s.o.LagInterval, 5*time.Second))
+		if err := s.look(call); err != nil && ctx.Err() == nil {
 			s.mu.Lock()
 			s.fail(err)
 			s.mu.Unlock()
 		}
+		if err := s.report(call); err != nil && ctx.Err() == nil {
+			// The engine's positions count; this only keeps other tools from seeing the newest lag.
+			s.metrics.commitFailures.Inc()
+			s.o.Log.Debug("positions were not written to the group yet", zap.Error(err))
+		}
+		cancel()
 		select {
 		case <-ctx.Done():
 			return
@@ -49,28 +46,29 @@ func (s *Source) watch(ctx context.Context) {
 // look finds every partition that there is, its end, and who holds it.
 func (s *Source) look(ctx context.Context) error {
 	asked := s.o.Now()
-	topics, err := s.topics(ctx)
+	details, err := s.find(ctx)
 	if err != nil {
 		return err
 	}
-	starts, err := s.adm.ListStartOffsets(ctx, topics...)
-	if err == nil {
-		err = starts.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("ask for the starts of the partitions: %w", err)
-	}
-	ends, err := s.listEnds(ctx, topics)
-	if err == nil {
-		err = ends.Error()
-	}
+	s.remade(details)
+	// High watermarks, also for read_committed: while a transaction is open, not
+	// everything is read.
+	ends, err := s.list(ctx, s.adm.ListEndOffsets, details.Names())
 	if err != nil {
 		return fmt.Errorf("ask for the ends of the partitions: %w", err)
 	}
-	s.stand(asked, starts, ends)
+	stuck := s.stand(asked, details, ends)
+	if len(stuck) > 0 && s.cl.BufferedFetchRecords() == 0 {
+		starts, err := s.list(ctx, s.adm.ListStartOffsets, stuck)
+		if err != nil {
+			return fmt.Errorf("ask for the starts of the partitions: %w", err)
+		}
+		s.removed(starts)
+	}
 	if s.complete() {
 		return nil
 	}
+	s.cl.ForceMetadataRefresh() // it may not know of new partitions yet
 	holders := s.whoHolds(ctx)
 	s.mu.Lock()
 	s.holders = holders
@@ -78,51 +76,141 @@ func (s *Source) look(ctx context.Context) error {
 	return nil
 }
 
-func (s *Source) topics(ctx context.Context) ([]string, error) {
-	if s.regex == nil {
-		return s.o.Topics, nil
+// list asks for offsets of topics; of none, nothing.
+func (s *Source) list(
+	ctx context.Context, ask func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string,
+) (kadm.ListedOffsets, error) {
+	if len(topics) == 0 {
+		return nil, nil
 	}
-	all, err := s.adm.ListTopics(ctx)
+	listed, err := ask(ctx, topics...)
+	if err == nil {
+		err = listed.Error()
+	}
+	return listed, err
+}
+
+// find returns the topics to read that there are, and notes those that there
+// are not.
+func (s *Source) find(ctx context.Context) (kadm.TopicDetails, error) {
+	var named []string
+	if s.regex == nil {
+		named = s.o.Topics
+	}
+	details, err := s.adm.ListTopics(ctx, named...)
 	if err != nil {
 		return nil, fmt.Errorf("list the topics: %w", err)
 	}
-	var topics []string
-	for _, name := range all.Names() {
-		if s.regex.MatchString(name) {
-			topics = append(topics, name)
+	var absent []string
+	for name, d := range details {
+		switch {
+		case !s.wanted(name):
+			delete(details, name)
+		case errors.Is(d.Err, kerr.UnknownTopicOrPartition):
+			delete(details, name)
+		case d.Err != nil:
+			return nil, fmt.Errorf("list topic %s: %w", name, d.Err)
 		}
 	}
-	if len(topics) == 0 {
-		return nil, fmt.Errorf("no topic matches %s", s.o.TopicRegex)
+	for _, name := range named {
+		if _, ok := details[name]; !ok {
+			absent = append(absent, name)
+		}
 	}
-	return topics, nil
-}
-
-// stand notes how the partitions stood when it was asked.
-func (s *Source) stand(asked time.Time, starts, ends kadm.ListedOffsets) {
+	if s.regex != nil && len(details) == 0 {
+		absent = []string{s.o.TopicRegex}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.ends)
-	ends.Each(func(o kadm.ListedOffset) { s.ends[topicPartition{o.Topic, o.Partition}] = o.Offset })
-	starts.Each(func(o kadm.ListedOffset) { s.metrics.setStart(topicPartition{o.Topic, o.Partition}, o.Offset) })
-	s.checked = asked
-	for tp := range s.next {
-		if _, there := s.ends[tp]; !there { // the topic was deleted
-			s.out.Closed = append(s.out.Closed, pipeline.PartitionEnd{Partition: tp.String()})
-			delete(s.next, tp)
+	if len(absent) > 0 && !slices.Equal(absent, s.absent) {
+		s.o.Log.Error("topics to read do not exist; waiting for them", zap.Strings("topics", absent))
+	}
+	s.absent = absent
+	if s.first == nil {
+		s.first = make(map[string]bool)
+		for name := range details {
+			s.first[name] = true
 		}
 	}
+	return details, nil
+}
+
+// remade has the client forget topics that were deleted or made again, since
+// it never takes up another topic of the same name by itself, and lets it take
+// them up again once it has given their partitions up.
+func (s *Source) remade(details kadm.TopicDetails) {
+	var purge, add []string
+	s.mu.Lock()
+	for topic := range s.purged {
+		if !s.holds(topic) {
+			add = append(add, topic)
+			delete(s.purged, topic)
+		}
+	}
+	for topic, id := range s.topics {
+		d, there := details[topic]
+		again := there && !(position{topic: id}).sameTopic(d.ID)
+		if (again || s.unseen[topic] == goneAfter) && s.holds(topic) && !s.purged[topic] {
+			purge = append(purge, topic)
+			s.purged[topic] = true
+		}
+	}
+	s.mu.Unlock()
+	s.cl.PurgeTopicsFromConsuming(purge...)
+	if s.regex == nil && len(add) > 0 {
+		s.cl.AddConsumeTopics(add...)
+	}
+}
+
+// holds says whether a partition of topic is assigned. The caller holds mu.
+func (s *Source) holds(topic string) bool {
+	for tp := range s.assigned {
+		if tp.topic == topic {
+			return true
+		}
+	}
+	return false
+}
+
+// stand notes how the partitions stood when it was asked. It returns the topics
+// that have a partition with something to read and of which nothing was read
+// since the last look.
+func (s *Source) stand(asked time.Time, details kadm.TopicDetails, ends kadm.ListedOffsets) (stuck []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checked = asked
+	clear(s.exist)
+	for name, d := range details {
+		for p := range d.Partitions {
+			s.exist[topicPartition{name, p}] = true
+		}
+	}
+	s.disappeared(details)
 	for tp, p := range s.assigned {
-		next, known := s.next[tp]
-		if !known {
+		pos, known := s.next[tp]
+		end, listed := ends.Lookup(tp.topic, tp.partition)
+		if !known || !listed {
 			continue
 		}
-		s.metrics.setLag(tp, max(s.ends[tp]-next.Offset, 0))
-		switch {
-		case next.Offset < s.ends[tp]:
-			p.since = time.Time{}
-		case p.since.IsZero():
-			p.since = asked
+		behind := pos.offset < end.Offset
+		s.metrics.setLag(tp, max(end.Offset-pos.offset, 0))
+		if behind && p.seen == pos.offset && !slices.Contains(stuck, tp.topic) {
+			stuck = append(stuck, tp.topic)
+		}
+		p.seen = pos.offset
+		// An end that was not reached yet stays the aim, else a reader that is
+		// always a little behind would never be seen to arrive.
+		if pos.offset >= p.end && p.endAt.After(p.reached) {
+			p.reached = p.endAt
+		}
+		if p.reached.Equal(p.endAt) {
+			p.end, p.endAt = end.Offset, asked
+		}
+		if !behind {
+			p.reached, p.endAt, p.end = asked, asked, end.Offset
+			if p.still.IsZero() {
+				p.still = asked
+			}
 		}
 	}
 	if s.problem.err != nil && asked.Sub(s.problem.at) > 2*s.o.LagInterval {
@@ -130,6 +218,54 @@ func (s *Source) stand(asked time.Time, starts, ends kadm.ListedOffsets) {
 		s.problem = problem{}
 	}
 	s.wake()
+	return stuck
+}
+
+// disappeared closes the partitions of topics that were not found for a while:
+// they hold the watermark no more. Their positions stay, so that a topic of the
+// same name is known to be another. The caller holds mu.
+func (s *Source) disappeared(details kadm.TopicDetails) {
+	gone := make(map[string]bool)
+	for tp := range s.next {
+		if _, there := details[tp.topic]; !there {
+			gone[tp.topic] = true
+		}
+	}
+	for topic := range s.unseen {
+		if !gone[topic] {
+			s.unseen[topic] = 0
+		}
+	}
+	for topic := range gone {
+		if s.unseen[topic] >= goneAfter {
+			continue
+		}
+		if s.unseen[topic]++; s.unseen[topic] < goneAfter {
+			continue
+		}
+		s.o.Log.Warn("a topic is gone; its partitions hold nothing back any more", zap.String("topic", topic))
+		for tp := range s.next {
+			if tp.topic == topic {
+				s.closePart(tp.String())
+				s.metrics.dropLag(tp)
+			}
+		}
+	}
+}
+
+// removed moves partitions to the log's start whose unread records retention
+// has removed without leaving any.
+func (s *Source) removed(starts kadm.ListedOffsets) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for tp, p := range s.assigned {
+		pos, known := s.next[tp]
+		start, listed := starts.Lookup(tp.topic, tp.partition)
+		if known && listed && pos.offset == p.seen && start.Offset > pos.offset {
+			s.lost(tp, pos.offset, start.Offset-pos.offset)
+			s.setPosition(tp, position{start.Offset, -1, s.topics[tp.topic]})
+		}
+	}
 }
 
 // complete says whether every partition that there is is ours.
@@ -139,104 +275,38 @@ func (s *Source) complete() bool {
 	return s.completeLocked()
 }
 
-func (s *Source) completeLocked() bool {
-	if s.checked.IsZero() {
-		return false
-	}
-	for tp := range s.ends {
+func (s *Source) completeLocked() bool { return !s.checked.IsZero() && s.missing() == 0 }
+
+// missing counts the partitions that are not ours. The caller holds mu.
+func (s *Source) missing() int {
+	n := 0
+	for tp := range s.exist {
 		if s.assigned[tp] == nil {
-			return false
+			n++
 		}
 	}
-	return true
-}
-
-// whoHolds describes the other members of the group and their partitions.
-func (s *Source) whoHolds(ctx context.Context) string {
-	groups, err := s.adm.DescribeGroups(ctx, s.o.Group)
-	if err != nil {
-		return "the group's members are not known: " + err.Error()
-	}
-	mine, _ := s.cl.GroupMetadata()
-	var holders []string
-	for _, m := range groups[s.o.Group].Members {
-		if m.MemberID == mine {
-			continue
-		}
-		n := 0
-		if a, ok := m.Assigned.AsConsumer(); ok {
-			for _, t := range a.Topics {
-				n += len(t.Partitions)
-			}
-		}
-		holders = append(holders, fmt.Sprintf("%s at %s holds %d", m.ClientID, m.ClientHost, n))
-	}
-	slices.Sort(holders)
-	return strings.Join(holders, "; ")
-}
-
-// report writes the durable positions of assigned partitions to the group.
-func (s *Source) report(ctx context.Context) error {
-	s.mu.Lock()
-	offsets := s.commit
-	s.commit = make(map[string]map[int32]kgo.EpochOffset)
-	for topic, parts := range offsets {
-		maps.DeleteFunc(parts, func(p int32, _ kgo.EpochOffset) bool { return s.assigned[topicPartition{topic, p}] == nil })
-		if len(parts) == 0 {
-			delete(offsets, topic)
-		}
-	}
-	s.mu.Unlock()
-	if len(offsets) == 0 {
-		return nil
-	}
-	var failed error
-	s.cl.CommitOffsetsSync(ctx, offsets, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
-		if err == nil {
-			err = commitError(resp)
-		}
-		failed = err
-	})
-	if failed != nil && !errors.Is(failed, context.Canceled) {
-		// The engine's positions count; this only keeps other tools from seeing the newest lag.
-		s.o.Log.Warn("positions were not written to the group", zap.Error(failed))
-	}
-	return nil
+	return n
 }
 
 // Health answers nil when every partition is ours and can be read.
 func (s *Source) Health() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	missing := s.missing()
 	switch {
 	case s.problem.err != nil:
 		return s.problem.err
 	case s.checked.IsZero():
 		return errors.New("no broker has answered yet")
-	case s.completeLocked():
+	case len(s.absent) > 0 && s.regex != nil:
+		return fmt.Errorf("no topic matches %s", s.absent[0])
+	case len(s.absent) > 0:
+		return fmt.Errorf("topics that do not exist: %s", strings.Join(s.absent, ", "))
+	case missing == 0:
 		return nil
+	case s.holders == "":
+		return fmt.Errorf("%d of %d partitions are not assigned to this worker yet", missing, len(s.exist))
 	}
-	missing := 0
-	for tp := range s.ends {
-		if s.assigned[tp] == nil {
-			missing++
-		}
-	}
-	msg := fmt.Sprintf("%d of %d partitions are not assigned to this worker, and it must read them all", missing, len(s.ends))
-	if s.holders != "" {
-		msg += ": " + s.holders
-	}
-	return errors.New(msg)
-}
-
-// commitError is the first error of a commit's answer.
-func commitError(resp *kmsg.OffsetCommitResponse) error {
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return fmt.Errorf("%d of %d partitions are held by others, and this worker must read them all: %s",
+		missing, len(s.exist), s.holders)
 }
