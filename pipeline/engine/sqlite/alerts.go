@@ -215,7 +215,7 @@ func where(f alertstore.Filter) *clause {
 	}
 	if f.HideMerged {
 		// Inside a JSON string the quotes would stand behind backslashes.
-		c.add(`NOT (status = 'resolved' AND instr(CAST(body AS TEXT), '"merged_into":"') > 0)`)
+		c.add(`instr(CAST(body AS TEXT), '"merged_into":"') = 0`)
 	}
 	if !f.Since.IsZero() {
 		c.add("time >= ?", nanos(f.Since))
