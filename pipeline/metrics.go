@@ -15,6 +15,7 @@ type metrics struct {
 	skipped, bytes, late, untimed, conflicts      prometheus.Counter
 	commits, aborts, storeFailures                prometheus.Counter
 	ruleMatches, ruleSuppressed                   *prometheus.CounterVec
+	ruleEvaluations, ruleSeconds                  *prometheus.CounterVec
 	alerts                                        *prometheus.CounterVec
 	evicted, refused                              prometheus.Counter
 	rules, keys, members, windowBytes, remembered prometheus.Gauge
@@ -63,9 +64,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		commitSeconds:  seconds("commit_duration_seconds", "Time a commit took.", prometheus.ExponentialBuckets(0.001, 2, 14)),
 		latencySeconds: seconds("event_to_alert_seconds", "From a record's arrival on its bus to the durable alert or count.", prometheus.ExponentialBuckets(0.01, 2, 18)),
 
-		ruleMatches:    vec("rule_matches_total", "Matches by rule, duplicates too.", "rule"),
-		ruleSuppressed: vec("rule_suppressed_total", "Matches that a suppression covered, by rule.", "rule"),
-		alerts:         vec("alerts_total", "Alerts by rule and status.", "rule", "status"),
+		ruleMatches:     vec("rule_matches_total", "Matches by rule, duplicates too.", "rule"),
+		ruleSuppressed:  vec("rule_suppressed_total", "Matches that a suppression covered, by rule.", "rule"),
+		ruleEvaluations: vec("rule_evaluations_total", "Events that the index left to a rule's condition, by rule.", "rule"),
+		ruleSeconds:     vec("rule_evaluation_seconds_total", "Estimated time spent in a rule's condition, by rule; from samples.", "rule"),
+		alerts:          vec("alerts_total", "Alerts by rule and status.", "rule", "status"),
 
 		rules:       gauge("rules", "Rules in force."),
 		keys:        gauge("window_keys", "Keys in the window store."),
@@ -114,5 +117,13 @@ func (m *metrics) interval(t *Tally, c *alerting.Counts, stage *alerting.Stage, 
 	m.remembered.Set(float64(stage.Remembered()))
 	if w := stage.Watermark(); w != math.MinInt64 {
 		m.watermark.Set(float64(w) / 1e9)
+	}
+}
+
+// costs records what rules took in one batch.
+func (m *metrics) costs(costs []ruleCost) {
+	for _, c := range costs {
+		m.ruleEvaluations.WithLabelValues(c.id).Add(float64(c.evaluations))
+		m.ruleSeconds.WithLabelValues(c.id).Add(c.seconds)
 	}
 }

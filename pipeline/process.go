@@ -56,6 +56,15 @@ type result struct {
 	positions map[string][]byte
 	dead      []deadLetter
 	tally     Tally // Matched and Duplicate are the alert stage's to say
+	costs     []ruleCost
+}
+
+// ruleCost is what evaluating one rule took in a batch. seconds is estimated
+// from the evaluations that were timed.
+type ruleCost struct {
+	id          string
+	evaluations uint64
+	seconds     float64
 }
 
 // lane takes batches through unwrapping and matching. It does no I/O and
@@ -64,7 +73,8 @@ type lane struct {
 	unwrapper *cloudtrail.Unwrapper
 	rules     *matcher.Ruleset
 	matcher   *matcher.Matcher
-	full      bool // validate events that no rule can match, too
+	clock     func() int64 // monotonic nanoseconds, to sample what rules cost; nil: not sampled
+	full      bool         // validate events that no rule can match, too
 
 	ev      cloudtrail.Event
 	hits    []matcher.Hit
@@ -90,7 +100,7 @@ func newLane(limits cloudtrail.Limits, full bool) *lane {
 // process matches one batch against rs and releases it.
 func (l *lane) process(b *Batch, rs *matcher.Ruleset, now time.Time) *result {
 	if l.rules != rs {
-		l.rules, l.matcher = rs, rs.NewMatcher()
+		l.rules, l.matcher = rs, rs.NewMatcherWith(matcher.MatcherOptions{Now: l.clock})
 	}
 	res := &result{open: b.Open, idle: b.Idle, closed: b.Closed, live: b.Live, positions: make(map[string][]byte)}
 	l.batch, l.res, l.now = b, res, now.UnixNano()
@@ -112,6 +122,13 @@ func (l *lane) process(b *Batch, rs *matcher.Ruleset, now time.Time) *result {
 	if b.Release != nil {
 		b.Release()
 	}
+	l.matcher.TakeStats(func(r *matcher.Rule, st matcher.RuleStats) {
+		c := ruleCost{id: r.ID, evaluations: st.Evaluated}
+		if st.Sampled > 0 {
+			c.seconds = float64(st.Nanos) / 1e9 * float64(st.Evaluated) / float64(st.Sampled)
+		}
+		res.costs = append(res.costs, c)
+	})
 	l.batch, l.res = nil, nil
 	return res
 }

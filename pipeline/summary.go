@@ -35,6 +35,7 @@ func (w *Worker) record(interval []*result, c *alerting.Counts, stage *alerting.
 	tally := Tally{Matched: c.Matched, Duplicate: c.Duplicate}
 	for _, res := range interval {
 		tally.add(&res.tally)
+		w.metrics.costs(res.costs)
 	}
 	now := w.o.Now()
 	w.metrics.interval(&tally, c, stage, now, now.Sub(start))

@@ -149,6 +149,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	for range w.o.Lanes {
 		g.Go(func() error {
 			l := newLane(w.o.Limits, w.o.ValidateFull)
+			started := w.o.Now()
+			l.clock = func() int64 { return int64(w.o.Now().Sub(started)) }
 			for j := range jobs {
 				j.done <- l.process(j.batch, j.rules, w.o.Now())
 			}

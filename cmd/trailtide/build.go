@@ -64,11 +64,10 @@ func buildSink(c *SinkConfig, log *zap.Logger) (sinks.Sink, error) {
 	case c.File != nil:
 		return file.New(*c.File)
 	case c.Kafka != nil:
-		for _, warning := range c.Kafka.Warnings() {
-			log.Warn("sink", zap.String("sink", c.Name), zap.String("warning", warning))
-		}
+		warnSink(log, c.Name, c.Kafka.Warnings())
 		return sinkkafka.New(*c.Kafka)
 	}
+	warnSink(log, c.Name, c.Webhook.Warnings())
 	return webhook.New(*c.Webhook)
 }
 
@@ -83,4 +82,23 @@ func checkSinkNames(c *Config, rs *matcher.Ruleset) []error {
 		}
 	}
 	return errs
+}
+
+func warnSink(log *zap.Logger, name string, warnings []string) {
+	for _, warning := range warnings {
+		log.Warn("sink", zap.String("sink", name), zap.String("warning", warning))
+	}
+}
+
+// reopen lets file sinks begin a file anew after it was moved away.
+func reopen(receivers []receiver, log *zap.Logger) {
+	for _, r := range receivers {
+		f, ok := r.sink.(*file.Sink)
+		if !ok {
+			continue
+		}
+		if err := f.Reopen(); err != nil {
+			log.Error("a file sink was not reopened", zap.String("sink", r.conf.Name), zap.Error(err))
+		}
+	}
 }

@@ -41,15 +41,12 @@ func buildDelivery(ctx context.Context, c *Config, eng *sqlite.Engine, receivers
 		if rc.conf.From == "oldest" {
 			from = engine.FromOldest
 		}
-		if err := eng.Register(ctx, from, rc.conf.Name); err != nil {
-			return nil, fmt.Errorf("register sink %s: %w", rc.conf.Name, err)
-		}
 		least := rc.conf.MinSeverity
 		if least == "" {
 			least = "low"
 		}
 		o.Routes = append(o.Routes, deliver.Route{
-			Name: rc.conf.Name, Sink: rc.sink, Retry: rc.conf.Retry.policy(), Batch: rc.conf.Batch,
+			Name: rc.conf.Name, Sink: rc.sink, Retry: rc.conf.Retry.policy(), Batch: rc.conf.Batch, From: from,
 			Filter: deliver.Filter{
 				MinSeverity: least, Rules: rc.conf.Rules, ExcludeRules: rc.conf.ExcludeRules, MaxAge: rc.conf.MaxAge,
 			},
@@ -57,6 +54,11 @@ func buildDelivery(ctx context.Context, c *Config, eng *sqlite.Engine, receivers
 	}
 	runner, err := deliver.New(o)
 	if err != nil {
+		return nil, err
+	}
+	// Before the first alert is committed: an entry is kept until every sink
+	// that is registered has passed it.
+	if err := runner.Register(ctx); err != nil {
 		return nil, err
 	}
 	return runner.Run, nil

@@ -23,6 +23,7 @@ type reloader struct {
 	load  func() error // reads, compiles and swaps; the old set stays on error
 	log   *zap.Logger
 	count func(ok bool)
+	hup   func() // called on SIGHUP, before the reload; nil: nothing
 
 	mu sync.Mutex // one reload at a time
 }
@@ -74,6 +75,9 @@ func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-cha
 			return nil
 		case <-hup:
 			why = "SIGHUP"
+			if r.hup != nil {
+				r.hup()
+			}
 		case ev := <-changes:
 			if ev.Op != fsnotify.Chmod {
 				quiet.Reset(settle)

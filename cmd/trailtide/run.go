@@ -101,7 +101,7 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	reloads := newReloadMetrics(registry)
 	files := &watched{}
 	files.set(loaded)
-	rel := &reloader{log: log, count: reloads, load: func() error {
+	rel := &reloader{log: log, count: reloads, hup: func() { reopen(receivers, log) }, load: func() error {
 		l, err := loadRules(choice)
 		if err != nil {
 			files.add(l)
