@@ -7,16 +7,19 @@ import (
 // evaluator holds what evaluating one event needs. One goroutine owns it; its
 // buffers are used again for every event.
 type evaluator struct {
-	cur      sight
-	number   []byte    // text of a number
-	folded   []byte    // folded text of cur
-	jsonText []byte    // compact JSON of an object or array
-	texts    []*inside // parsers of JSON inside strings, by depth
-	depth    int       // of JSONText nodes
+	cur       sight
+	number    []byte    // text of a number
+	folded    []byte    // folded text of cur
+	jsonText  []byte    // compact JSON of an object or array
+	rewritten []byte    // texts made by Rewritten, one behind the other
+	texts     []*inside // parsers of JSON inside strings, by depth
+	depth     int       // of JSONText nodes
 	// escapes says that keys may be written with escapes, and fastjson must
 	// unescape an object's keys before the first of duplicates can be found. The
 	// event's own tree has them unescaped; JSON inside strings may not.
 	escapes bool
+
+	document documentText
 }
 
 // sight is the value that an operator judges, and its text if it has one.
@@ -38,6 +41,7 @@ type inside struct {
 
 // begin prepares for an event.
 func (e *evaluator) begin() {
+	e.document.of = nil
 	for _, in := range e.texts {
 		in.of, in.value = nil, nil
 	}
@@ -155,7 +159,7 @@ func (l *Leaf) judge(e *evaluator, v *fastjson.Value) verdict {
 
 func (l *Leaf) judgeElements(e *evaluator, array *fastjson.Value) verdict {
 	sum := absent
-	if l.AsText&TextArrays != 0 {
+	if l.AsText&TextArrays != 0 || l.AsText&TextObjectArrays != 0 && hasObject(array) {
 		e.look(array, TextArrays)
 		if l.Arrays == AnyElement && l.Op.eval(e) {
 			return held

@@ -32,10 +32,11 @@ type TextMask uint8
 
 // The bits of a TextMask.
 const (
-	TextNumbers TextMask = 1 << iota // the number as it is written
-	TextBools                        // true, false
-	TextObjects                      // an object's compact JSON
-	TextArrays                       // an array's compact JSON, besides its elements
+	TextNumbers      TextMask = 1 << iota // the number as it is written
+	TextBools                             // true, false
+	TextObjects                           // an object's compact JSON
+	TextArrays                            // an array's compact JSON, besides its elements
+	TextObjectArrays                      // the same, of an array that holds an object
 )
 
 // NullMode says what JSON null at the end of a path does.
