@@ -12,6 +12,7 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
+	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/window"
 )
 
@@ -69,11 +70,11 @@ type WindowsConfig struct {
 
 // AdminConfig is the HTTP listener for metrics, health and reload.
 type AdminConfig struct {
-	Listen   string `yaml:"listen"`    // default 127.0.0.1:9464; "off": none
-	Token    string `yaml:"token"`     // bearer token; needed beyond loopback unless client_ca is set
-	CertFile string `yaml:"cert_file"` // TLS
-	KeyFile  string `yaml:"key_file"`
-	ClientCA string `yaml:"client_ca"` // clients must show a certificate of this authority (mutual TLS)
+	Listen   string       `yaml:"listen"`    // default 127.0.0.1:9464; "off": none
+	Token    sinks.Secret `yaml:"token"`     // bearer token; needed beyond loopback unless client_ca is set
+	CertFile string       `yaml:"cert_file"` // TLS
+	KeyFile  string       `yaml:"key_file"`
+	ClientCA string       `yaml:"client_ca"` // clients must show a certificate of this authority (mutual TLS)
 }
 
 // PprofConfig is an optional profiling listener, on loopback only.

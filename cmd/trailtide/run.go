@@ -124,7 +124,7 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	var g errgroup.Group
 	if adminLn != nil {
 		g.Go(func() error {
-			return serveHTTP(side, adminLn, adminHandler(c.Admin.Token, registry, w.Ready, func(ctx context.Context) error { return rel.reload(ctx, "POST /-/reload") }))
+			return serveHTTP(side, adminLn, adminHandler(c.Admin.Token.Reveal(), registry, w.Ready, func(ctx context.Context) error { return rel.reload(ctx, "POST /-/reload") }))
 		})
 	}
 	if pprofLn != nil {
