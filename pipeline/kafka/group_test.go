@@ -211,7 +211,7 @@ func TestGroupCommitFails(t *testing.T) {
 	c := cluster(t)
 	newTopic(t, c, "a", 1)
 	produce(t, kclient(t, c), "a", 0, 0, 49)
-	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: "trailtide", Err: kerr.GroupAuthorizationFailed})
+	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Group: "trailtide", Err: kerr.GroupAuthorizationFailed, Count: -1})
 	r := open(t, options(c, "a"), nil)
 	r.untilCount(50)
 	r.until("a failure", func() bool { return r.metric("trailtide_kafka_group_commit_failures_total") > 0 })

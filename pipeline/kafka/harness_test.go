@@ -83,7 +83,7 @@ func value(topic string, partition int32, n int) string {
 func options(c *kfake.Cluster, topics ...string) Options {
 	return Options{
 		Client: client.Options{Brokers: c.ListenAddrs()}, Topics: topics,
-		LagInterval: 20 * time.Millisecond, MetadataMinAge: 50 * time.Millisecond, SessionTimeout: 5 * time.Second,
+		LagInterval: 20 * time.Millisecond, MetadataMinAge: 50 * time.Millisecond, SessionTimeout: 2 * time.Second,
 	}
 }
 

@@ -27,7 +27,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"topic", "partition"}),
 		failures:           counter("read_failures_total", "Failures to read or to ask for offsets; each is tried again."),
 		commitFailures:     counter("group_commit_failures_total", "Failures to write positions to the group; each is tried again."),
-		truncated:          counter("records_truncated_total", "Records that were read and that the log has lost since."),
+		truncated:          counter("records_truncated_total", "Records that were read and that the log may have lost since: its end, or the epoch they came in, is not known any more."),
 		lost:               counter("records_lost_total", "Offsets that retention removed before they were read."),
 		rewound:            counter("rewinds_total", "Times that a log went on before the offset that was read last."),
 		rebegun:            counter("topics_remade_total", "Topics that were deleted and made again; each is read from its start."),

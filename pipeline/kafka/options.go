@@ -31,6 +31,9 @@ const (
 // maxFetchBytes is where the client's limit of one answer (100 MiB) lies.
 const maxFetchBytes = 100 << 20
 
+// rewind is how much is read again of a log that has lost data at its end.
+const rewind = 15 * time.Minute
+
 // Options of a Source. The zero value of a field is its default.
 type Options struct {
 	Client client.Options `yaml:",inline"`
@@ -182,9 +185,11 @@ func (o *Options) clientOpts() ([]kgo.Opt, error) {
 		kgo.SessionTimeout(o.SessionTimeout),
 		kgo.HeartbeatInterval(min(3*time.Second, o.SessionTimeout/3)),
 		kgo.DisableAutoCommit(),
-		// A position that has fallen off the log goes on at the log's start:
-		// what is still there is not skipped.
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		// A position that has fallen off the log goes on at the log's start. Where
+		// the log has lost what was read already and nobody knows from where on,
+		// the last minutes are read again: what was seen is known by its identity.
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.RewindOffset(rewind)),
 		kgo.FetchIsolationLevel(isolation),
 		kgo.FetchMaxBytes(int32(o.FetchMaxBytes)), //nolint:gosec // validated
 		kgo.MetadataMinAge(o.MetadataMinAge),

@@ -66,12 +66,13 @@ func (s *Source) fetchErrors(fetches kgo.Fetches) {
 	})
 }
 
-// truncated tells of a log that lost records after they were read: what was
-// written since is read. The caller holds mu.
+// truncated tells of a log that has lost records after they were read, or may
+// have: reading goes on at an offset before, so that what was written since is
+// read. The caller holds mu.
 func (s *Source) truncated(tp topicPartition, loss *kgo.ErrDataLoss) {
 	lost := max(loss.ConsumedTo-loss.ResetTo, 0)
 	s.metrics.truncated.Add(float64(lost))
-	s.o.Log.Error("a partition's log was truncated; reading goes on at its new end",
+	s.o.Log.Error("a partition's log may have lost what was read; reading goes on before",
 		zap.Stringer("partition", tp), zap.Int64("records", lost), zap.Error(loss))
 	if s.assigned[tp] != nil && loss.ResetTo >= 0 {
 		s.setPosition(tp, position{loss.ResetTo, loss.ResetToEpoch, s.topics[tp.topic]})
