@@ -14,9 +14,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// settle is how long files must be quiet before a change is read: editors and
-// git write in several steps.
-const settle = 300 * time.Millisecond
+// Files must be quiet for settle before a change is read, since editors and git
+// write in several steps; but after latest it is read all the same.
+const (
+	settle = 300 * time.Millisecond
+	latest = 3 * time.Second
+)
 
 // reloader puts a changed rule set in force: whole, or not at all.
 type reloader struct {
@@ -58,7 +61,6 @@ func (r *reloader) run(ctx context.Context, watch bool, dirs func() []string) er
 		defer w.Close()
 		changes, problems = w.Events, w.Errors
 		r.follow(w, dirs())
-		defer func() { r.log.Debug("rule files are no longer watched") }()
 		return r.loop(ctx, hup, changes, problems, func() { r.follow(w, dirs()) })
 	}
 	return r.loop(ctx, hup, changes, problems, func() {})
@@ -68,6 +70,7 @@ func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-cha
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	defer quiet.Stop()
+	var since time.Time // of the first change that is not read yet
 	for {
 		var why string
 		select {
@@ -79,9 +82,13 @@ func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-cha
 				r.hup()
 			}
 		case ev := <-changes:
-			if ev.Op != fsnotify.Chmod {
-				quiet.Reset(settle)
+			if !concernsRules(ev) {
+				continue
 			}
+			if since.IsZero() {
+				since = time.Now()
+			}
+			quiet.Reset(max(min(settle, time.Until(since.Add(latest))), 0))
 			continue
 		case err := <-problems:
 			r.log.Warn("watching the rule files failed; SIGHUP and POST /-/reload still work", zap.Error(err))
@@ -89,10 +96,21 @@ func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-cha
 		case <-quiet.C:
 			why = "files changed"
 		}
-		if r.reload(ctx, why) == nil {
-			follow()
-		}
+		since = time.Time{}
+		_ = r.reload(ctx, why) // it has told of its error
+		follow()
 	}
+}
+
+// concernsRules leaves out what else may lie in a watched directory: a state
+// file is written all the time. Whatever appears or goes counts, for it may be
+// a directory or a link to one.
+func concernsRules(ev fsnotify.Event) bool {
+	switch filepath.Ext(ev.Name) {
+	case ".yaml", ".yml":
+		return ev.Op != fsnotify.Chmod
+	}
+	return ev.Has(fsnotify.Create) || ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename)
 }
 
 // follow watches directories: a file that is replaced is a new file, its
