@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -147,7 +146,6 @@ func TestManyFilesCountAsOne(t *testing.T) {
 		}
 		write(t, dir, name, string(content))
 	}
-	var outs [][]string
 	for _, jobs := range []string{"1", "4"} {
 		r := must(t, "scan", "--output", "ndjson", "--no-builtin", "--rules", file, "--lateness", "1h", "--jobs", jobs, dir)
 		if sum := summary(t, r.err); sum["events_late"] != 0 {
@@ -155,9 +153,5 @@ func TestManyFilesCountAsOne(t *testing.T) {
 		}
 		_, got := reported(t, rules, alertsOf(t, r.out))
 		same(t, "episodes with "+jobs+" jobs", want, got)
-		outs = append(outs, got)
-	}
-	if !slices.Equal(outs[0], outs[1]) {
-		t.Error("the order of the alerts depends on the number of jobs")
 	}
 }
