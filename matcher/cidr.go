@@ -15,13 +15,17 @@ import (
 func CIDR(prefixes ...netip.Prefix) Op {
 	c := &cidrSet{}
 	for _, p := range prefixes {
-		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
-		}
-		c.prefixes = append(c.prefixes, p.Masked())
-		c.table.Insert(p.Masked())
+		c.add(p)
 	}
 	return c
+}
+
+func (c *cidrSet) add(p netip.Prefix) {
+	if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
+	}
+	c.prefixes = append(c.prefixes, p.Masked())
+	c.table.Insert(p.Masked())
 }
 
 type cidrSet struct {

@@ -2,6 +2,7 @@ package matcher
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -51,7 +52,10 @@ func drawOp(t *rapid.T, depth int) Op {
 		}
 		return op
 	case 8:
-		return rapid.SampledFrom([]Op{IsBool(true), IsNull(), Exists(), HasLeaf(), KindIs(KindString | KindNull)}).Draw(t, "value op")
+		return rapid.SampledFrom([]Op{
+			IsBool(true), IsNull(), Exists(), HasLeaf(), KindIs(KindString | KindNull),
+			LooseCIDR(netip.MustParsePrefix("10.0.0.0/8")), Rewritten("capitals", appendFold[[]byte], Equals(fold, texts...)),
+		}).Draw(t, "value op")
 	case 9:
 		return HasSuffix(fold, texts[:1]...)
 	case 10:
@@ -114,6 +118,7 @@ func drawNode(t *rapid.T, depth int) Node {
 			&SameElement{Path: drawPath(t), Node: sub},
 			&JSONText{Path: drawPath(t), Node: sub},
 			&Keyword{Leaf: drawLeaf(t)},
+			drawTree(t),
 		}).Draw(t, "deep")
 	}
 }
