@@ -15,6 +15,7 @@ type Document struct {
 
 // documentText is the compact text of the event, and the same folded.
 type documentText struct {
+	raw          []byte          // the event's bytes as they came, borrowed; for RawText
 	of           *fastjson.Value // nil: none was made
 	text, folded []byte
 }

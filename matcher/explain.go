@@ -33,6 +33,7 @@ func Explain(r *Rule, ev *cloudtrail.Event) (Explanation, error) {
 	}
 	var x explainer
 	x.begin()
+	x.document.raw = ev.Raw()
 	return r.Cond.explain(&x, v), nil
 }
 

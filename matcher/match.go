@@ -65,6 +65,7 @@ func (m *Matcher) Match(dst []Hit, ev *cloudtrail.Event) (hits []Hit, candidate 
 		m.found = slices.Compact(m.found)
 	}
 	m.eval.begin()
+	m.eval.document.raw = ev.Raw()
 	clock := m.stats.start()
 	for _, i := range m.found {
 		r := m.rs.rules[i]
