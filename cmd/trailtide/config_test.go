@@ -126,3 +126,37 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("an empty file: %v", err)
 	}
 }
+
+// TestDocumentedConfigurations runs every example of the page and of the README.
+func TestDocumentedConfigurations(t *testing.T) {
+	src, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(src), -1)
+	if len(blocks) < 3 {
+		t.Fatalf("only %d examples", len(blocks))
+	}
+	secrets := env(map[string]string{"KAFKA_PASSWORD": "p", "WEBHOOK_SECRET": "0123456789abcdef0123456789abcdef"})
+	for _, b := range blocks {
+		if _, err := parseConfig("c.yaml", []byte(b[1]), secrets); err != nil {
+			t.Errorf("%v\n%s", err, b[1])
+		}
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := regexp.MustCompile("(?s)```yaml\n(rules:.*?)```").FindSubmatch(readme)
+	if rule == nil {
+		t.Fatal("the README shows no rule")
+	}
+	path := filepath.Join(t.TempDir(), "rule.yaml")
+	if err := os.WriteFile(path, rule[1], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs strings.Builder
+	if code := run(t.Context(), []string{"rules", "test", "--no-builtin", path}, stdio{nil, &out, &errs}); code != exitOK {
+		t.Errorf("the README's rule: %s%s", out.String(), errs.String())
+	}
+}
