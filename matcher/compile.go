@@ -46,16 +46,27 @@ func Compile(rules []*Rule, o Options) (*Ruleset, error) {
 		}
 		byID[r.ID] = r
 		errs = append(errs, r.check()...)
+		if err := o.checkEnrichment(r.Cond); err != nil {
+			errs = append(errs, r.Pos.at("rule %s: %w", r.ID, err))
+		}
+		for _, s := range r.Suppress {
+			if err := o.checkEnrichment(s.Cond); err != nil {
+				errs = append(errs, s.Pos.at("a suppression of rule %s: %w", r.ID, err))
+			}
+		}
 	}
 	for _, s := range o.Suppress {
 		if s.Cond == nil {
 			errs = append(errs, s.Pos.at("a suppression without a condition"))
 		}
+		if err := o.checkEnrichment(s.Cond); err != nil {
+			errs = append(errs, s.Pos.at("a suppression: %w", err))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	rs := &Ruleset{rules: slices.Clone(rules), byID: byID}
+	rs := &Ruleset{rules: slices.Clone(rules), byID: byID, enrich: o.Enrich}
 	slices.SortFunc(rs.rules, func(a, b *Rule) int { return cmp.Compare(a.ID, b.ID) })
 	global := newGlobalSuppressions(o.Suppress)
 	rs.suppress = make([][]*Suppression, len(rs.rules))

@@ -12,6 +12,9 @@ type evaluator struct {
 	folded    []byte    // folded text of cur
 	jsonText  []byte    // compact JSON of an object or array
 	rewritten []byte    // texts made by Rewritten, one behind the other
+	lowered   []byte    // lower-cased text of cur
+	tokens    []tokenAt // of lowered
+	path      []byte    // dotted path of the value that FieldsLike is at
 	texts     []*inside // parsers of JSON inside strings, by depth
 	depth     int       // of JSONText nodes
 	// escapes says that keys may be written with escapes, and fastjson must
@@ -20,6 +23,7 @@ type evaluator struct {
 	escapes bool
 
 	document documentText
+	enrich   Enricher // nil: there is none
 }
 
 // sight is the value that an operator judges, and its text if it has one.

@@ -26,12 +26,23 @@ const (
 // Explain evaluates every predicate of the rule's condition on the event, also
 // those that Match would skip. It is for people and allocates freely. An error
 // means that the event does not parse. Suppressions are not looked at.
+// No Enricher is asked: see Ruleset.Explain.
 func Explain(r *Rule, ev *cloudtrail.Event) (Explanation, error) {
+	return explain(r, ev, nil)
+}
+
+// Explain is Explain with the Enricher that the rules were compiled with.
+func (rs *Ruleset) Explain(r *Rule, ev *cloudtrail.Event) (Explanation, error) {
+	return explain(r, ev, rs.enrich)
+}
+
+func explain(r *Rule, ev *cloudtrail.Event, enrich Enricher) (Explanation, error) {
 	v, err := ev.Parse()
 	if err != nil {
 		return Explanation{}, fmt.Errorf("parsing the event: %w", err)
 	}
 	var x explainer
+	x.enrich = enrich
 	x.begin()
 	x.document.raw = ev.Raw()
 	return r.Cond.explain(&x, v), nil

@@ -39,6 +39,7 @@ func (rs *Ruleset) NewMatcher() *Matcher { return rs.NewMatcherWith(MatcherOptio
 func (rs *Ruleset) NewMatcherWith(o MatcherOptions) *Matcher {
 	return &Matcher{
 		rs:    rs,
+		eval:  evaluator{enrich: rs.enrich},
 		scans: make([]scanned, len(rs.index.paths)),
 		stats: newMatchStats(len(rs.rules), o),
 	}

@@ -7,6 +7,7 @@ type Ruleset struct {
 	byID     map[string]*Rule
 	suppress [][]*Suppression // of each rule, global ones too
 	index    index
+	enrich   Enricher
 }
 
 // Options of Compile.
@@ -14,6 +15,9 @@ type Options struct {
 	// Suppress are the global suppressions: they hold for every rule. Hits carry
 	// copies of them, for OnKey depends on the rule.
 	Suppress []*Suppression
+	// Enrich answers what conditions ask beyond the event. Nil: rules that need
+	// it are refused.
+	Enrich Enricher
 }
 
 // Rules returns the rules in the order of their IDs, disabled ones too.

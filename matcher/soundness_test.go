@@ -22,6 +22,9 @@ var (
 func drawText(t *rapid.T) string { return rapid.SampledFrom(genTexts).Draw(t, "text") }
 
 func drawOp(t *rapid.T, depth int) Op {
+	if rapid.IntRange(0, 7).Draw(t, "analysed") == 0 {
+		return drawTokenOp(t)
+	}
 	fold := rapid.Bool().Draw(t, "fold")
 	texts := rapid.SliceOfN(rapid.SampledFrom(genTexts), 1, 12).Draw(t, "texts")
 	most := 12
@@ -53,7 +56,7 @@ func drawOp(t *rapid.T, depth int) Op {
 		return op
 	case 8:
 		return rapid.SampledFrom([]Op{
-			IsBool(true), IsNull(), Exists(), HasLeaf(), KindIs(KindString | KindNull),
+			IsBool(true), IsNull(), Exists(), HasLeaf(), HasValue(), KindIs(KindString | KindNull),
 			LooseCIDR(netip.MustParsePrefix("10.0.0.0/8")), Rewritten("capitals", appendFold[[]byte], Equals(fold, texts...)),
 		}).Draw(t, "value op")
 	case 9:
@@ -118,6 +121,7 @@ func drawNode(t *rapid.T, depth int) Node {
 			&SameElement{Path: drawPath(t), Node: sub},
 			&JSONText{Path: drawPath(t), Node: sub},
 			&Keyword{Leaf: drawLeaf(t)},
+			NewFieldsLike(ParseGlob("a.*", GlobSyntax{}), drawLeaf(t), Note{}),
 			drawTree(t),
 		}).Draw(t, "deep")
 	}
