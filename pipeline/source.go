@@ -8,7 +8,7 @@ import (
 )
 
 // Record is one payload. Where it stands is answered by the batch's Places.
-// Payload is borrowed until the batch's Release.
+// The payload is borrowed until the batch's Release.
 type Record struct {
 	Partition string // "topic/3", a file's path: the unit of order and of watermark
 	Payload   []byte
@@ -44,7 +44,9 @@ type Batch struct {
 	// Live is true when every partition is connected and was read to its end
 	// a moment ago: only then may absence fire.
 	Live bool
-	// Release, if set, gives the payloads' memory back. Called exactly once.
+	// Release, if set, gives the memory of Records, their payloads and Places
+	// back: nothing of them may be touched after it. Called exactly once, from
+	// any goroutine.
 	Release func()
 }
 

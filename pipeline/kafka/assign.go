@@ -20,6 +20,11 @@ import (
 //
 // An error lets the client try again.
 func (s *Source) begin(ctx context.Context, offered map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	select {
+	case <-s.started:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	details, err := s.adm.ListTopics(ctx, slices.Sorted(maps.Keys(offered))...)
 	if err == nil {
 		err = details.Error()

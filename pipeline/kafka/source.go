@@ -34,6 +34,7 @@ type Source struct {
 	metrics *metrics
 	stop    context.CancelFunc
 	watcher sync.WaitGroup
+	started chan struct{} // closed when cl and adm are set: the client calls begin early
 	changed chan struct{} // has a token when something below changed
 	slabs   sync.Pool     // *slab
 
@@ -79,6 +80,7 @@ func New(o Options) (*Source, error) {
 	o.setDefaults()
 	s := &Source{
 		o: o, metrics: newMetrics(o.Registerer),
+		started:  make(chan struct{}),
 		changed:  make(chan struct{}, 1), // a token, so that waking never blocks
 		next:     make(map[topicPartition]position),
 		known:    make(map[string]bool),
@@ -135,6 +137,7 @@ func (s *Source) Start(_ context.Context, committed map[string][]byte) error {
 		return fmt.Errorf("make the Kafka client: %w", err)
 	}
 	s.adm = kadm.NewClient(s.cl)
+	close(s.started)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.watcher.Go(func() { s.watch(ctx) })

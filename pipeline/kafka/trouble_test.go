@@ -266,6 +266,29 @@ func TestAccessRefusedAndBack(t *testing.T) {
 	}
 }
 
+// A client that cannot find out where to begin does not begin anywhere else.
+func TestBeginIsTriedAgain(t *testing.T) {
+	c := cluster(t)
+	newTopic(t, c, "a", 2)
+	cl := kclient(t, c)
+	produce(t, cl, "a", 0, 0, 19)
+	produce(t, cl, "a", 1, 0, 19)
+	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.ListOffsets}, Topic: "a", Count: -1, Err: kerr.TopicAuthorizationFailed})
+	r := open(t, options(c, "a"), nil)
+	if err := refuse.Wait(t.Context(), 4); err != nil {
+		t.Fatal(err)
+	}
+	r.until("the failure to be told", func() bool { return errors.Is(r.s.Health(), kerr.TopicAuthorizationFailed) })
+	if r.count() != 0 {
+		t.Errorf("read %v", r.got)
+	}
+	refuse.Remove()
+	r.untilCount(40)
+	r.want("a", 0, 0, 19)
+	r.want("a", 1, 0, 19)
+	r.until("health", func() bool { return r.s.Health() == nil && r.live })
+}
+
 func TestBrokerRestart(t *testing.T) {
 	dir := t.TempDir()
 	ports := freePorts(t, 2)

@@ -213,12 +213,23 @@ func (s *Source) stand(asked time.Time, details kadm.TopicDetails, ends kadm.Lis
 			}
 		}
 	}
-	if s.problem.err != nil && asked.Sub(s.problem.at) > 2*s.o.LagInterval {
+	s.mend(asked)
+	s.wake()
+	return stuck
+}
+
+// mend ends the problem when nothing has failed for a while: for longer while
+// partitions are missing, since the client waits between its tries to join. The
+// caller holds mu.
+func (s *Source) mend(now time.Time) {
+	calm := 2 * s.o.LagInterval
+	if !s.completeLocked() {
+		calm = 10 * s.o.LagInterval
+	}
+	if s.problem.err != nil && now.Sub(s.problem.at) > calm {
 		s.o.Log.Info("Kafka can be read again")
 		s.problem = problem{}
 	}
-	s.wake()
-	return stuck
 }
 
 // disappeared closes the partitions of topics that were not found for a while:
