@@ -11,6 +11,14 @@ import (
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
 )
 
+// tester is what helpers need of a testing.T or a rapid.T.
+type tester interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // compiled is a pattern ready to match.
 type compiled struct {
 	rules   *matcher.Ruleset
@@ -18,7 +26,7 @@ type compiled struct {
 	event   cloudtrail.Event
 }
 
-func compile(t testing.TB, pattern string, o Options) *compiled {
+func compile(t tester, pattern string, o Options) *compiled {
 	t.Helper()
 	node, _, err := ParseWith("p.json", []byte(pattern), o)
 	if err != nil {
@@ -27,7 +35,7 @@ func compile(t testing.TB, pattern string, o Options) *compiled {
 	return compileNode(t, node)
 }
 
-func compileNode(t testing.TB, node matcher.Node) *compiled {
+func compileNode(t tester, node matcher.Node) *compiled {
 	t.Helper()
 	rs, err := matcher.Compile([]*matcher.Rule{{ID: "r", Enabled: true, Cond: node}}, matcher.Options{})
 	if err != nil {
@@ -36,7 +44,7 @@ func compileNode(t testing.TB, node matcher.Node) *compiled {
 	return &compiled{rules: rs, matcher: rs.NewMatcher()}
 }
 
-func (c *compiled) match(t testing.TB, event string) bool {
+func (c *compiled) match(t tester, event string) bool {
 	t.Helper()
 	c.event.Reset([]byte(event))
 	hits, _, err := c.matcher.Match(nil, &c.event)
@@ -49,7 +57,7 @@ func (c *compiled) match(t testing.TB, event string) bool {
 	return len(hits) > 0
 }
 
-func (c *compiled) explain(t testing.TB, event string) matcher.Explanation {
+func (c *compiled) explain(t tester, event string) matcher.Explanation {
 	t.Helper()
 	var ev cloudtrail.Event
 	ev.Reset([]byte(event))
@@ -69,7 +77,7 @@ type recordedCase struct {
 	Reason   string
 }
 
-func recorded(t testing.TB, name string) []recordedCase {
+func recorded(t *testing.T, name string) []recordedCase {
 	t.Helper()
 	dir := os.Getenv("TRAILTIDE_TESTDATA")
 	if dir == "" {

@@ -42,12 +42,11 @@ func parseYAML(file string, n *yaml.Node, o Options) (matcher.Node, []Warning, e
 	if err != nil {
 		return nil, nil, inside(err, pos)
 	}
-	v.move(pos)
-	node, warnings, err := lower(v, o)
-	if err != nil {
-		return nil, nil, err
+	if _, err := (&compiler{}).pattern(v); err != nil {
+		return nil, nil, inside(err, pos) // said with the places in the text
 	}
-	return node, warnings, nil
+	v.move(pos)
+	return lower(v, o)
 }
 
 // inside puts the place of an error in JSON text at the place of that text, whose
