@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"maps"
 	"math"
 	"strconv"
@@ -242,8 +243,14 @@ func (l *lane) place(it cloudtrail.Item) string {
 	switch split := l.batch.Records[l.rec].Index; {
 	case split >= 0:
 		return l.label + "#" + strconv.Itoa(split+it.Index)
-	case it.Wrapped:
+	case it.Wrapped && !wholePayload(it, l.batch.Records[l.rec].Payload):
 		return l.label + "#" + strconv.Itoa(it.Index)
 	}
 	return l.label
+}
+
+// wholePayload says that an item is all that its payload holds, such as a line
+// that is no JSON: then it needs no index to be found.
+func wholePayload(it cloudtrail.Item, payload []byte) bool {
+	return it.Index == 0 && len(it.Raw) == len(bytes.TrimSpace(payload))
 }
