@@ -36,6 +36,10 @@ type scanFlags struct {
 	noProgress bool
 }
 
+// scanInflated bounds what a scan holds of one document: a Records file is read
+// event by event, so that only what is no such file comes near it.
+const scanInflated = 64 << 20
+
 func newScan() *cobra.Command {
 	var f scanFlags
 	cmd := &cobra.Command{
@@ -67,7 +71,7 @@ goes on where it stood, and "trailtide alerts" reads the alerts afterwards.`,
 	fl.BoolVar(&f.allFiles, "all-files", false, "read every file of a directory, whatever its name")
 	fl.IntVar(&f.lanes, "jobs", 0, "goroutines that match (default: one a core)")
 	fl.DurationVar(&f.lateness, "lateness", 15*time.Minute, "how far behind its file's newest event an event may be and still count")
-	fl.IntVar(&f.limits.MaxInflated, "max-inflated", 0, "bytes that a compressed payload may inflate to (default 256 MiB)")
+	fl.IntVar(&f.limits.MaxInflated, "max-inflated", scanInflated, "bytes that a compressed payload, or a document that is read whole, may inflate to")
 	fl.IntVar(&f.limits.MaxEvent, "max-event", 0, "bytes of one event (default 1 MiB)")
 	fl.IntVar(&f.limits.MaxDepth, "max-depth", 0, "nesting of one event (default 64)")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no summary on standard error")
