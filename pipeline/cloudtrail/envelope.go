@@ -42,6 +42,9 @@ type Unwrapper struct {
 	// AnyObject makes an event of every JSON object that is no envelope, also
 	// of those that CloudTrail never wrote.
 	AnyObject bool
+	// KeepEventBridge leaves EventBridge events as they are, instead of taking
+	// their detail out, for patterns that look at the envelope. It goes with AnyObject.
+	KeepEventBridge bool
 
 	limits  Limits
 	entry   Event // one of logEvents
@@ -176,7 +179,7 @@ func (r *run) single(c class, b []byte) {
 		r.invalid(b, r.ev.err.Error())
 	case c == classEvent:
 		r.event(b)
-	case c == classEventBridge:
+	case c == classEventBridge && !(r.u.KeepEventBridge && r.u.AnyObject):
 		r.eventBridge(b)
 	case r.u.AnyObject:
 		r.event(b)

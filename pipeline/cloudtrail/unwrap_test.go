@@ -305,6 +305,18 @@ func TestAnyObject(t *testing.T) {
 	}
 }
 
+func TestKeepEventBridge(t *testing.T) {
+	u := NewUnwrapper(Limits{})
+	u.AnyObject, u.KeepEventBridge = true, true
+	whole := `{"detail-type":"x via CloudTrail","detail":{"a":1}}`
+	if diff := cmp.Diff([]string{"0: " + whole, "1: " + whole}, unwrap(t, u, []byte(`{"Records":[`+whole+","+whole+"]}"))); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{whole}, unwrap(t, u, []byte(whole))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestUnwrapDoesNotAllocate(t *testing.T) {
 	a := event("A")
 	u, ev := NewUnwrapper(Limits{}), new(Event)
