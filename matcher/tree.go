@@ -140,7 +140,7 @@ func (t *Tree) canon(dst []byte) []byte {
 
 // needs are those of the leaves that no dotted key can satisfy.
 func (t *Tree) needs() plan {
-	var nodes []Node
+	var nodes, weak []Node
 	for i := range t.leaves {
 		l := &t.leaves[i]
 		switch n := len(l.Path); {
@@ -151,8 +151,11 @@ func (t *Tree) needs() plan {
 		case n == 1 || n == 2 && t.plain:
 			nodes = append(nodes, &Field{Path: Keys(l.Path...), Leaf: Leaf{Op: l.Op}})
 		case t.plain:
-			nodes = append(nodes, &Field{Path: Keys(l.Path[0]), Leaf: Leaf{Op: Exists(), Null: NullFalse}})
+			weak = append(weak, &Field{Path: Keys(l.Path[0]), Leaf: Leaf{Op: Exists(), Null: NullFalse}})
 		}
+	}
+	if len(nodes) == 0 {
+		nodes = weak
 	}
 	return (&And{Nodes: nodes}).needs()
 }
