@@ -255,7 +255,7 @@ func groupOffset(t testing.TB, c *kfake.Cluster, topic string, partition int32) 
 	return o.At
 }
 
-// hold lets the test act while the reader reads on.
+// background reads until stop.
 func (r *reader) background() (stop func()) {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	done := make(chan struct{})

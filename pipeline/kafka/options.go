@@ -192,6 +192,8 @@ func (o *Options) clientOpts() ([]kgo.Opt, error) {
 		kgo.ConsumeResetOffset(kgo.RewindOffset(rewind)),
 		kgo.FetchIsolationLevel(isolation),
 		kgo.FetchMaxBytes(int32(o.FetchMaxBytes)), //nolint:gosec // validated
+		// A partition that is new to a broker's fetches waits for the one under way.
+		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.MetadataMinAge(o.MetadataMinAge),
 	)
 	if o.InstanceID != "" {

@@ -48,6 +48,7 @@ func TestIdle(t *testing.T) {
 			now.forward(time.Millisecond)
 		}
 	}
+	looks(3) // that nothing comes is counted from a look on
 	now.forward(59 * time.Second)
 	looks(3)
 	if len(r.idle) != 0 {
