@@ -135,7 +135,8 @@ func scan(cmd *cobra.Command, args []string, f *scanFlags) error {
 	w, err := pipeline.New(pipeline.Options{
 		Source: src, Engine: eng, Rules: loaded.set, Lanes: f.lanes, Limits: f.limits,
 		ValidateFull: f.validate == "full", CommitEvery: time.Second,
-		Alerting: alerting.Options{Lateness: f.lateness},
+		// A scan tells of its alerts out of the state file, and so keeps them all.
+		Alerting: alerting.Options{Lateness: f.lateness, SaveAll: f.state != ""},
 	})
 	if err != nil {
 		return errors.Join(runtimeError(err), eng.Close())

@@ -126,15 +126,16 @@ func (s *Stage) emit(a *sinks.Alert, info *ruleInfo, c *window.Change) {
 	if a.Suppression != "" {
 		a.Status, notify = sinks.Suppressed, false
 	}
+	save := info.Save || s.opts.SaveAll
 	if c.Type == window.Updated && notify {
 		told := *a
 		told.Status = sinks.Update
-		s.txn.Alert(a, info.Save, false)
+		s.txn.Alert(a, save, false)
 		s.txn.Alert(&told, false, true)
 		s.counts.alert(info.ID, sinks.Update, 0)
 		return
 	}
-	s.txn.Alert(a, info.Save, notify)
+	s.txn.Alert(a, save, notify)
 	if c.Type != window.Updated {
 		s.counts.alert(info.ID, a.Status, 0)
 	}

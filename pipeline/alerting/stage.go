@@ -15,6 +15,7 @@ type Options struct {
 	Lateness    time.Duration // how far behind its partition an event may be; default 15 m
 	DedupWindow time.Duration // how long identities of plain alerts are remembered; default 24 h
 	MaxSeen     int           // identities remembered at most; default 1,000,000
+	SaveAll     bool          // keep the alerts of rules with "save: false", too
 	Windows     window.Options
 }
 
@@ -205,7 +206,7 @@ func (s *Stage) plain(ev *Event, m *Match) window.Outcome {
 	}
 	a := plainAlert(id, ev, m)
 	a.DetectedAt = s.now
-	s.txn.Alert(a, m.Rule.Save, m.Suppressed == nil)
+	s.txn.Alert(a, m.Rule.Save || s.opts.SaveAll, m.Suppressed == nil)
 	s.counts.alert(m.Rule.ID, a.Status, ev.Arrived)
 	return outcome
 }
