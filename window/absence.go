@@ -37,7 +37,8 @@ func (sh *shard) meet(n uint32, e *entry, m *Match) Outcome {
 	return Counted
 }
 
-// silent adds the absence keys that have something to tell before watermark w.
+// silent adds the keys that have something to tell before watermark w if the
+// source is live.
 func (sh *shard) silent(due []appointment, w int64, forgetAfter time.Duration) []appointment {
 	h := &sh.silence
 	for len(*h) > 0 && (*h)[0].at < w {

@@ -19,7 +19,7 @@ func idleOrder(s *Store, but string) []string {
 	var all []idle
 	for _, sh := range s.shards {
 		sh.each(func(_ uint32, e *entry) {
-			if sh.policies[e.policy].Kind != Absence && e.key != but {
+			if !sh.policies[e.policy].live() && e.key != but {
 				all = append(all, idle{timer{at: e.newest(), tie: tagOf(e.hash)}, e.key})
 			}
 		})
@@ -61,7 +61,11 @@ func TestBoundsEvictTheIdlestAndRollBack(t *testing.T) {
 			steps  []step
 			start  = dump(s)
 			base   int64
-			policy = []Policy{{N: 2, Within: 4}, {N: 3, Within: 9}, {Kind: Distinct, N: 2, Within: 3}, {Kind: Absence, Within: 5}}
+			policy = []Policy{{N: 2, Within: 4}, {N: 3, Within: 9}, {Kind: Distinct, N: 2, Within: 3}, {Kind: Absence, Within: 5},
+				{Kind: Average, Within: 4, Bounds: Bounds{Set: HasMin, Min: 3}},
+				{Kind: PeakCount, Within: 4, Bounds: Bounds{Set: HasMin | HasMax, Min: 2, Max: 2}},
+				{Kind: Tumbling, N: 1, Within: 3, Periods: 2, Points: 1},
+				{Kind: Tumbling, N: 1, Within: 3, Periods: 2, Points: 1, Missing: Breaching}}
 		)
 		do := func(st step) {
 			steps = append(steps, st)
@@ -133,9 +137,9 @@ func observeAtBound(t *rapid.T, s *Store, m *Match) {
 	full := stats.Keys >= s.opts.MaxKeys || stats.Bytes >= s.opts.MaxBytes
 	fresh := !before[string(m.Key)]
 	switch {
-	case fresh && m.Policy.Kind == Absence && full != (out == Refused):
+	case fresh && m.Policy.live() && out != Late && full != (out == Refused):
 		t.Fatalf("a new absence key has outcome %d at %+v", out, stats)
-	case fresh && m.Policy.Kind != Absence && out == Refused && len(order) > evicted:
+	case fresh && !m.Policy.live() && out == Refused && len(order) > evicted:
 		t.Fatalf("refused with %d keys to evict", len(order)-evicted)
 	case out == Refused && left.Refused != stats.Refused+1:
 		t.Fatalf("refusal is not counted")

@@ -4,12 +4,52 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
 // The encoded state of a key: version, kind, then varints and raw identities.
-// A reader refuses what a newer version has written.
-const stateVersion = 1
+// A reader refuses what a newer version has written. Version 2 says more of the
+// policy; states that do not need it are written as version 1, which programs
+// before it read.
+const (
+	stateVersion  = 1
+	policyVersion = 2
+)
+
+// plain says that version 1 says all of p.
+func (p *Policy) plain() bool { return p.Kind <= Absence && p.Depth == 0 }
+
+const flagUnder = 1
+
+// appendPolicy appends what version 2 has beside version 1.
+func appendPolicy(dst []byte, p *Policy) []byte {
+	var flags byte
+	if p.Under {
+		flags |= flagUnder
+	}
+	dst = append(dst, flags, byte(p.Missing), p.Depth, byte(p.Bounds.Set))
+	for _, v := range []uint64{uint64(p.Periods), uint64(p.Points), uint64(p.Percent)} {
+		dst = binary.AppendUvarint(dst, v)
+	}
+	for _, v := range []int64{p.Bounds.Min, p.Bounds.Max, p.Bounds.Not} {
+		dst = binary.AppendVarint(dst, v)
+	}
+	return dst
+}
+
+// policy reads what appendPolicy has written.
+func (r *reader) policy(p *Policy) {
+	flags := r.take(1)[0]
+	p.Under, p.Missing = flags&flagUnder != 0, Missing(r.take(1)[0])
+	p.Depth, p.Bounds.Set = r.take(1)[0], BoundSet(r.take(1)[0])
+	periods, points, percent := r.uvarint(), r.uvarint(), r.uvarint()
+	if flags&^flagUnder != 0 || periods > math.MaxUint16 || points > math.MaxUint16 || percent > math.MaxUint32 {
+		r.fail(errCut)
+	}
+	p.Periods, p.Points, p.Percent = uint16(periods), uint16(points), uint32(percent)
+	p.Bounds.Min, p.Bounds.Max, p.Bounds.Not = r.varint(), r.varint(), r.varint()
+}
 
 const (
 	flagFired = 1 << iota
@@ -17,10 +57,22 @@ const (
 )
 
 func appendState(dst []byte, p *Policy, e *entry) []byte {
-	dst = append(dst, stateVersion, byte(p.Kind))
+	version := byte(stateVersion)
+	if !p.plain() {
+		version = policyVersion
+	}
+	dst = append(dst, version, byte(p.Kind))
 	dst = binary.AppendUvarint(dst, uint64(p.N))
 	dst = binary.AppendUvarint(dst, uint64(p.Within))
 	dst = binary.AppendUvarint(dst, uint64(p.Realert))
+	if version == policyVersion {
+		dst = appendPolicy(dst, p)
+		judged := int64(math.MinInt64)
+		if e.more != nil {
+			judged = e.more.judged
+		}
+		dst = binary.AppendVarint(dst, judged)
+	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.recs)))
 	var t int64
 	for i := range e.recs {
@@ -33,7 +85,7 @@ func appendState(dst []byte, p *Policy, e *entry) []byte {
 		t = r.time
 		dst = append(dst, r.id[:]...)
 		dst = binary.LittleEndian.AppendUint32(dst, r.sum)
-		if p.Kind == Distinct {
+		if p.valued() {
 			dst = binary.LittleEndian.AppendUint64(dst, e.more.vals[i])
 		}
 	}
@@ -123,27 +175,44 @@ func (r *reader) later(t int64) int64 {
 	return int64(uint64(t) + d)
 }
 
-func (r *reader) version(newest byte) {
-	if v := r.take(1)[0]; r.err == nil && v != newest {
-		r.fail(fmt.Errorf("the state has version %d, this program reads version %d", v, newest))
+// version reads the version, from 1 to newest.
+func (r *reader) version(newest byte) byte {
+	v := r.take(1)[0]
+	if r.err == nil && (v < 1 || v > newest) {
+		r.fail(fmt.Errorf("the state has version %d, this program reads versions up to %d", v, newest))
 	}
+	return v
 }
 
 // decodeState fills e's members and episodes in. It takes nothing for granted:
 // what it accepts keeps every promise of entry and episode.
 func decodeState(state []byte, e *entry) (Policy, error) {
 	r := &reader{b: state}
-	r.version(stateVersion)
+	version := r.version(policyVersion)
 	kind, n := Kind(r.take(1)[0]), r.uvarint()
 	within, realert := r.uvarint(), r.uvarint()
 	if n > MaxN {
 		r.fail(errCut)
 	}
 	p := Policy{Kind: kind, N: int(n), Within: time.Duration(within), Realert: time.Duration(realert)}
+	judged := int64(math.MinInt64)
+	if version == policyVersion {
+		r.policy(&p)
+		judged = r.varint()
+	}
+	if r.err == nil && p.plain() != (version == stateVersion) {
+		r.fail(errCut)
+	}
 	if r.err == nil {
 		if err := p.Validate(); err != nil {
 			r.fail(err)
 		}
+	}
+	if judged != math.MinInt64 && !p.trailing() && p.Kind != Tumbling {
+		r.fail(errCut)
+	}
+	if p.trailing() || p.Kind == Tumbling {
+		e.extra().judged = judged
 	}
 	r.members(&p, e)
 	r.episodes(&p, e)
@@ -158,7 +227,7 @@ func decodeState(state []byte, e *entry) (Policy, error) {
 
 func (r *reader) members(p *Policy, e *entry) {
 	size := 1 + 16 + 4
-	if p.Kind == Distinct {
+	if p.valued() {
 		size += 8
 	}
 	n := r.count(size)
@@ -167,7 +236,7 @@ func (r *reader) members(p *Policy, e *entry) {
 		return
 	}
 	e.recs = make([]rec, n)
-	if p.Kind == Distinct {
+	if p.valued() {
 		e.extra().vals = make([]uint64, n)
 	}
 	for i := range e.recs {
@@ -179,7 +248,7 @@ func (r *reader) members(p *Policy, e *entry) {
 		}
 		copy(x.id[:], r.take(16))
 		x.sum = binary.LittleEndian.Uint32(r.take(4))
-		if p.Kind == Distinct {
+		if p.valued() {
 			e.more.vals[i] = binary.LittleEndian.Uint64(r.take(8))
 		}
 		if r.err != nil {
@@ -210,7 +279,7 @@ func (r *reader) episodes(p *Policy, e *entry) {
 		ep.last = r.later(ep.first)
 		ep.firedAt, ep.told = r.varint(), r.varint()
 		thinAt := r.uvarint()
-		if thinAt > 1<<30 || p.Kind == Absence && !ep.fired {
+		if thinAt > 1<<30 || p.Kind == Absence && !ep.fired || p.peaks() && ep.fired {
 			r.fail(errCut)
 		}
 		ep.thinAt = int32(thinAt)
@@ -223,6 +292,9 @@ func sound(p *Policy, e *entry) bool {
 	eps := e.episodes()
 	if p.Kind == Absence {
 		return len(eps) == 0 || len(eps) == 1 && eps[0].first == e.recs[0].time && eps[0].last == eps[0].first
+	}
+	if p.Kind == Tumbling {
+		return tumblingSound(p, e)
 	}
 	k := 0
 	for i := range eps {

@@ -1,5 +1,7 @@
 package window
 
+import "math"
+
 // count takes a match of a threshold key in.
 func (sh *shard) count(n uint32, e *entry, m *Match, watermark int64) Outcome {
 	i, found := e.search(m.Time, &m.ID)
@@ -14,6 +16,9 @@ func (sh *shard) count(n uint32, e *entry, m *Match, watermark int64) Outcome {
 	}
 	p := &sh.policies[e.policy]
 	sh.touch(n, e)
+	if due := p.delay(m.Time); p.trailing() && (due < e.due || len(e.recs) == 0) {
+		sh.schedule(n, e, due)
+	}
 	x, y := touching(e.episodes(), m.Time, p)
 	if x < y {
 		return sh.extend(e, p, m, i, x, y, watermark)
@@ -23,8 +28,8 @@ func (sh *shard) count(n uint32, e *entry, m *Match, watermark int64) Outcome {
 	if len(e.recs) == 1 && sh.idle != nil {
 		sh.idle.push(timer{at: m.Time, tie: tagOf(e.hash), n: n})
 	}
-	if front { // a chain of its own, before all others
-		sh.schedule(n, e, after(m.Time, p.Within))
+	if front && !p.trailing() { // a chain of its own, before all others
+		sh.schedule(n, e, p.delay(after(m.Time, p.Within)))
 	}
 	if from, to, ok := sh.span(e, p, i); ok {
 		lo, hi := walk(e, p, i)
@@ -52,7 +57,7 @@ func touching(eps []episode, t int64, p *Policy) (x, y int) {
 }
 
 func (sh *shard) put(e *entry, p *Policy, m *Match, i int) {
-	e.insert(i, rec{time: m.Time, id: m.ID, sum: m.Sum}, p.Kind == Distinct, m.Value)
+	e.insert(i, rec{time: m.Time, id: m.ID, sum: m.Sum}, p.valued(), m.Value)
 }
 
 // walk finds the chain around member i by its gaps.
@@ -124,6 +129,8 @@ func (sh *shard) merge(e *entry, p *Policy, a, b episode) episode {
 		sh.end(e, p, &b, Merged, sh.copied(e, lo, hi), a.serial, false)
 	case b.fired:
 		one = b
+	case p.peaks():
+		one.told = max(a.told, b.told)
 	}
 	one.first, one.last = a.first, b.last
 	one.capped = a.capped || b.capped
@@ -138,6 +145,7 @@ func (sh *shard) fire(e *entry, p *Policy, m *Match, ep *episode, from, to int) 
 	ep.firedAt = e.recs[to].time
 	ep.told = ep.last
 	ep.pend = sh.journal.add(happening{typ: Fired, policy: *p, key: e.key, hash: e.hash, serial: ep.serial})
+	sh.journal.fire(e, ep)
 	lo, hi := e.within(ep.first, ep.last)
 	if spare := min(from-lo, hi-lo-sh.limit(p)); spare > 0 {
 		// The chain was full while it had not fired: rather its beginning goes than the span that fired.
@@ -173,10 +181,8 @@ func (sh *shard) full(e *entry, p *Policy, m *Match, ep *episode) Outcome {
 
 // thin holds the plain chain around member i to the bound, as far as that loses
 // no span that could still be satisfied: of its oldest members those may go
-// that no match in time can reach, and of a Distinct policy those whose
-// neighbours of the same value are at most Within apart, for every span that
-// holds them holds a neighbour. Until the watermark has moved on a chain may
-// stay above the bound.
+// that no match in time can reach, and then those that spare names. Until the
+// watermark has moved on a chain may stay above the bound.
 func (sh *shard) thin(e *entry, p *Policy, m *Match, i int, watermark int64) Outcome {
 	limit := sh.limit(p)
 	stale := func(t int64) bool { return over(watermark, t, p.Within) }
@@ -197,9 +203,22 @@ func (sh *shard) thin(e *entry, p *Policy, m *Match, i int, watermark int64) Out
 	}
 	if x == y {
 		first := &e.recs[lo]
-		e.replace(x, x, episode{serial: first.id, first: first.time, last: e.recs[hi-1].time})
+		e.replace(x, x, episode{serial: first.id, first: first.time, last: e.recs[hi-1].time, told: math.MinInt64})
 	}
-	e.more.eps[x].capped = true
+	ep := &e.more.eps[x]
+	ep.capped = true
+	if p.peaks() {
+		before := watermark // a sum may still change after it
+		if p.Kind != PeakSum {
+			before = math.MaxInt64
+		}
+		if !p.decided(ep.told) {
+			ep.told = max(ep.told, sh.peak(e, p, lo, hi, before))
+		}
+		if p.decided(ep.told) {
+			return sh.forget(e, p, lo+limit, hi, m)
+		}
+	}
 	excess := hi - lo - (limit - limit/8) // some more than one, so that not every match has to do this
 	old := lo
 	for old < lo+excess && stale(e.recs[old].time) {
@@ -208,10 +227,10 @@ func (sh *shard) thin(e *entry, p *Policy, m *Match, i int, watermark int64) Out
 	excess -= old - lo
 	sh.forget(e, p, lo, old, m) // m is not late: it is not among them
 	hi -= old - lo
-	if p.Kind != Distinct || hi-lo <= limit {
+	if p.Kind == Count || hi-lo <= limit {
 		return Counted
 	}
-	out := sh.drop(e, p, m, sh.redundant(e, p, lo, hi, excess))
+	out := sh.drop(e, p, m, sh.spare(e, p, lo, hi, excess, watermark))
 	lo, hi = e.within(e.more.eps[x].first, e.more.eps[x].last)
 	e.more.eps[x].thinAt = 0
 	if hi-lo > limit-limit/8 {
@@ -220,8 +239,27 @@ func (sh *shard) thin(e *entry, p *Policy, m *Match, i int, watermark int64) Out
 	return out
 }
 
+// spare finds up to most members of recs[lo:hi] that may go. Those of values
+// and tags are not needed by any span. A sum's are put together with their
+// neighbours, and of what a mean or a percentile is taken from a sample stays:
+// these are no longer exact then.
+func (sh *shard) spare(e *entry, p *Policy, lo, hi, most int, watermark int64) []int {
+	switch p.Kind {
+	case Distinct, PeakDistinct, Together, PeakTags:
+		return sh.redundant(e, p, lo, hi, most)
+	case InOrder:
+		return unneeded(e, p, lo, hi, most, watermark)
+	case Sum, PeakSum:
+		return e.fold(lo, hi, most)
+	case Average, Percentile:
+		return e.sample(lo, hi, most)
+	}
+	return nil
+}
+
 // redundant finds up to most members of recs[lo:hi], oldest first, that no span
-// needs.
+// needs: those whose neighbours of the same value are at most Within apart, for
+// every span that holds them holds a neighbour.
 func (sh *shard) redundant(e *entry, p *Policy, lo, hi, most int) []int {
 	vals := e.values()
 	at := sh.scratch.cleared()
@@ -244,8 +282,8 @@ func (sh *shard) redundant(e *entry, p *Policy, lo, hi, most int) []int {
 	return drop
 }
 
-// forget takes recs[lo:hi] out of a chain and tells so, but for m itself, of
-// which nobody knows yet: then it answers Noted.
+// forget takes recs[lo:hi] out of a chain and tells so, but for m itself (if
+// there is one), of which nobody knows yet: then it answers Noted.
 func (sh *shard) forget(e *entry, p *Policy, lo, hi int, m *Match) Outcome {
 	drop := make([]int, hi-lo)
 	for k := range drop {
@@ -258,7 +296,7 @@ func (sh *shard) drop(e *entry, p *Policy, m *Match, drop []int) Outcome {
 	out := Counted
 	var told []rec
 	for _, k := range drop {
-		if r := &e.recs[k]; r.compare(m.Time, &m.ID) == 0 {
+		if r := &e.recs[k]; m != nil && r.compare(m.Time, &m.ID) == 0 {
 			out = Noted
 		} else {
 			told = append(told, *r)

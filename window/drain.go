@@ -18,7 +18,7 @@ func (s *Store) Drain(fn func(*Change)) {
 		c.Key = s.buf
 		if h.last != nil {
 			s.describe(&c, &h.last.ep, h.last.recs)
-			c.Values = h.last.values
+			c.Values, c.Kept = h.last.values, h.last.kept
 		} else {
 			s.current(&c, h)
 		}
@@ -42,7 +42,7 @@ func (s *Store) current(c *Change, h *happening) {
 		lo, hi := e.within(ep.first, ep.last)
 		s.describe(c, ep, e.recs[lo:hi])
 		if vals := e.values(); vals != nil {
-			c.Values = sh.distinct(vals[lo:hi])
+			c.Values = sh.distinct(&h.policy, vals[lo:hi])
 		}
 		return
 	}

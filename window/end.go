@@ -30,7 +30,7 @@ func (sh *shard) end(e *entry, p *Policy, ep *episode, typ ChangeType, last *las
 func (sh *shard) copied(e *entry, lo, hi int) *lastState {
 	st := &lastState{recs: append([]rec(nil), e.recs[lo:hi]...)}
 	if vals := e.values(); vals != nil {
-		st.values = sh.distinct(vals[lo:hi])
+		st.values = sh.distinct(&sh.policies[e.policy], vals[lo:hi])
 	}
 	return st
 }
@@ -50,9 +50,20 @@ func firstChain(e *entry, p *Policy) (hi int, last int64, episode bool) {
 func (sh *shard) leave(e *entry, p *Policy, hi int, episode bool, typ ChangeType) {
 	st := &lastState{recs: e.recs[:hi:hi]} // cut leaves that array alone
 	if vals := e.values(); vals != nil {
-		st.values = sh.distinct(vals[:hi])
+		st.values = sh.distinct(p, vals[:hi])
 	}
-	if episode {
+	if p.peaks() && typ == Resolved {
+		if ep, ok := sh.verdict(e, p, hi, episode); ok {
+			ep.pend = sh.journal.add(happening{typ: Fired, policy: *p, key: e.key, hash: e.hash, serial: ep.serial})
+			sh.journal.fire(e, &ep)
+			sh.end(e, p, &ep, Resolved, st, ID{}, false)
+		} else {
+			sh.dismiss(e, p, st.recs)
+		}
+		if episode {
+			e.more.eps = e.more.eps[1:]
+		}
+	} else if episode {
 		if ep := &e.more.eps[0]; ep.fired {
 			sh.end(e, p, ep, typ, st, ID{}, false)
 		} else {
@@ -74,6 +85,9 @@ func (sh *shard) leave(e *entry, p *Policy, hi int, episode bool, typ ChangeType
 // nextDue is when Advance has to look at e again.
 func (sh *shard) nextDue(e *entry, forgetAfter time.Duration) int64 {
 	p := &sh.policies[e.policy]
+	if p.Kind == Tumbling {
+		return sh.nextPeriod(e, p, forgetAfter)
+	}
 	if p.Kind == Absence {
 		if len(e.episodes()) > 0 {
 			return after(e.newest(), max(forgetAfter, p.Within))
@@ -81,11 +95,18 @@ func (sh *shard) nextDue(e *entry, forgetAfter time.Duration) int64 {
 		return after(e.newest(), p.Within)
 	}
 	_, last, _ := firstChain(e, p)
-	return after(last, p.Within)
+	due := after(last, p.Within)
+	if p.trailing() {
+		if i := e.unjudged(); i < len(e.recs) {
+			due = min(due, e.recs[i].time)
+		}
+	}
+	return p.delay(due)
 }
 
-// ripe adds the threshold keys of which a chain ends before watermark w.
-func (sh *shard) ripe(due []appointment, w int64) []appointment {
+// ripe adds the keys that have something to do before watermark w, whether the
+// source is live or not.
+func (sh *shard) ripe(due []appointment, w int64, forgetAfter time.Duration) []appointment {
 	h := &sh.closing
 	for len(*h) > 0 && (*h)[0].at < w {
 		t := h.pop()
@@ -93,7 +114,7 @@ func (sh *shard) ripe(due []appointment, w int64) []appointment {
 			continue
 		}
 		e := sh.entries.at(t.n)
-		if at := sh.nextDue(e, 0); at < w {
+		if at := sh.nextDue(e, forgetAfter); at < w {
 			due = append(due, appointment{at: at, sh: sh, n: t.n})
 			e.due = inHand
 		} else {
@@ -106,13 +127,17 @@ func (sh *shard) ripe(due []appointment, w int64) []appointment {
 // close ends the chains of e that watermark w has passed, and e with the last.
 func (sh *shard) close(n uint32, e *entry, w int64) {
 	p := &sh.policies[e.policy]
+	w = p.behind(w)
 	sh.weigh(e, -1)
 	sh.touch(n, e)
+	if p.trailing() {
+		sh.judge(e, p, w)
+	}
 	for len(e.recs) > 0 {
 		hi, last, episode := firstChain(e, p)
 		if !over(w, last, p.Within) {
 			sh.weigh(e, 1)
-			sh.schedule(n, e, after(last, p.Within))
+			sh.schedule(n, e, sh.nextDue(e, 0))
 			return
 		}
 		sh.leave(e, p, hi, episode, Resolved)

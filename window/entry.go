@@ -1,6 +1,7 @@
 package window
 
 import (
+	"math"
 	"slices"
 	"sort"
 	"unsafe"
@@ -39,7 +40,7 @@ type episode struct {
 	firedAt int64
 	first   int64
 	last    int64
-	told    int64  // event time that was last told
+	told    int64  // event time that was last told; of a chain that has a peak and lost members, the greatest value before
 	pend    uint64 // number of its entry in the journal, if that is not drained yet
 	thinAt  int32  // members at which it is next worth thinning
 	fired   bool
@@ -49,7 +50,10 @@ type episode struct {
 // more is what most keys do not need.
 type more struct {
 	eps  []episode // sorted by time
-	vals []uint64  // of a Distinct policy: the value of each member
+	vals []uint64  // where the policy is about values: that of each member
+	// judged: of a policy that judges as the watermark goes, all before it is
+	// judged; of Tumbling it is the end of a period.
+	judged int64
 }
 
 // entry is one key's state. Its chains lie one behind the other in recs,
@@ -99,7 +103,7 @@ func (e *entry) values() []uint64 {
 
 func (e *entry) extra() *more {
 	if e.more == nil {
-		e.more = new(more)
+		e.more = &more{judged: math.MinInt64}
 	}
 	return e.more
 }
@@ -149,7 +153,7 @@ func roomFor(n int) int {
 }
 
 // insert puts r at i, without writing what the before-image shares.
-func (e *entry) insert(i int, r rec, distinct bool, value uint64) {
+func (e *entry) insert(i int, r rec, valued bool, value uint64) {
 	n := len(e.recs)
 	if n == cap(e.recs) || i < int(e.shared) {
 		grown := make([]rec, n+1, roomFor(n+1))
@@ -157,7 +161,7 @@ func (e *entry) insert(i int, r rec, distinct bool, value uint64) {
 		copy(grown[i+1:], e.recs[i:])
 		grown[i] = r
 		e.recs = grown
-		if distinct {
+		if valued {
 			x := e.extra()
 			vals := make([]uint64, n+1, roomFor(n+1))
 			copy(vals, x.vals[:i])
@@ -171,7 +175,7 @@ func (e *entry) insert(i int, r rec, distinct bool, value uint64) {
 	e.recs = e.recs[:n+1]
 	copy(e.recs[i+1:], e.recs[i:n])
 	e.recs[i] = r
-	if distinct {
+	if valued {
 		x := e.more
 		x.vals = x.vals[:n+1]
 		copy(x.vals[i+1:], x.vals[i:n])
@@ -215,5 +219,5 @@ func (e *entry) replace(x, y int, ep episode) *episode {
 
 // clone separates m from a before-image. The values stay shared as recs do.
 func (m *more) clone() *more {
-	return &more{eps: slices.Clone(m.eps), vals: m.vals}
+	return &more{eps: slices.Clone(m.eps), vals: m.vals, judged: m.judged}
 }

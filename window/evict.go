@@ -1,10 +1,10 @@
 package window
 
-// admit makes room for a new key. A new absence key is not worth another key's
-// state: at the bound it is refused.
-func (s *Store) admit(k Kind) bool {
+// admit makes room for a new key. A new key that waits for silence is not worth
+// another key's state: at the bound it is refused.
+func (s *Store) admit(p *Policy) bool {
 	for s.keys >= s.opts.MaxKeys || s.bytes >= s.opts.MaxBytes {
-		if k == Absence || !s.evict(nil, 0) {
+		if p.live() || !s.evict(nil, 0) {
 			return false
 		}
 	}
@@ -46,7 +46,7 @@ func (sh *shard) idlest(spared bool, but uint32) (timer, bool) {
 	if sh.idle == nil || len(sh.idle) > 2*sh.table.n+minSlots {
 		sh.idle = make(timers, 0, sh.table.n+minSlots)
 		sh.each(func(n uint32, e *entry) {
-			if sh.policies[e.policy].Kind != Absence && len(e.recs) > 0 {
+			if !sh.policies[e.policy].live() && len(e.recs) > 0 {
 				sh.idle = append(sh.idle, timer{at: e.newest(), tie: tagOf(e.hash), n: n})
 			}
 		})
@@ -61,7 +61,7 @@ func (sh *shard) idlest(spared bool, but uint32) (timer, bool) {
 	for len(sh.idle) > 0 {
 		t := sh.idle[0]
 		e := sh.entries.at(t.n)
-		if !e.used || tagOf(e.hash) != t.tie || len(e.recs) == 0 || sh.policies[e.policy].Kind == Absence {
+		if !e.used || tagOf(e.hash) != t.tie || len(e.recs) == 0 || sh.policies[e.policy].live() {
 			sh.idle.pop()
 			continue
 		}
@@ -85,7 +85,10 @@ func (sh *shard) evict(n uint32, e *entry) {
 	p := &sh.policies[e.policy]
 	sh.weigh(e, -1)
 	sh.touch(n, e)
-	for len(e.recs) > 0 {
+	if p.Kind == Tumbling {
+		sh.giveUp(e, p, Evicted)
+	}
+	for p.Kind != Tumbling && len(e.recs) > 0 {
 		hi, _, episode := firstChain(e, p)
 		sh.leave(e, p, hi, episode, Evicted)
 	}

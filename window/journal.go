@@ -10,6 +10,8 @@ type journal struct {
 	base  uint64 // number of items[0]
 	next  uint64 // number of the next item
 
+	fired []Firing // since they were last asked for
+
 	kept     []happening // as they were when the interval began
 	keptBase uint64
 	keptNext uint64
@@ -34,6 +36,7 @@ type lastState struct {
 	ep     episode
 	recs   []rec
 	values int
+	kept   int
 }
 
 func newJournal() *journal { return &journal{base: 1, next: 1, keptBase: 1, keptNext: 1} }
@@ -43,6 +46,11 @@ func (j *journal) add(h happening) uint64 {
 	j.items = append(j.items, h)
 	j.next++
 	return j.next - 1
+}
+
+// fire notes that an episode fired, for those who count firings.
+func (j *journal) fire(e *entry, ep *episode) {
+	j.fired = append(j.fired, Firing{Key: e.key, Serial: ep.serial, Time: ep.firedAt})
 }
 
 // open finds the item of an open episode, nil if it is drained or there is none.
@@ -61,9 +69,11 @@ func (j *journal) drained() {
 		j.items = nil
 	}
 	j.base = j.next
+	j.fired = j.fired[:0]
 }
 
 func (j *journal) commit() {
+	j.fired = j.fired[:0]
 	j.kept = slices.Clone(j.items)
 	j.keptBase, j.keptNext = j.base, j.next
 }
@@ -72,4 +82,5 @@ func (j *journal) rollback() {
 	clear(j.items)
 	j.items = append(j.items[:0], j.kept...)
 	j.base, j.next = j.keptBase, j.keptNext
+	j.fired = j.fired[:0]
 }

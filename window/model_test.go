@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -55,6 +56,14 @@ func (mo *model) clone() *model {
 	return c
 }
 
+// wmOf is the watermark as k's policy knows it.
+func (mo *model) wmOf(k *modelKey) int64 {
+	if mo.wm == math.MinInt64 {
+		return mo.wm
+	}
+	return mo.wm - int64(k.policy.Depth)
+}
+
 func byTime(a, b Match) int {
 	if c := cmp.Compare(a.Time, b.Time); c != 0 {
 		return c
@@ -71,10 +80,10 @@ func (mo *model) observe(m Match, forgetAfter time.Duration) Outcome {
 	if k.policy.Kind == Absence {
 		return k.meet(m)
 	}
-	w := int64(k.policy.Within)
+	w, wm := int64(k.policy.Within), mo.wmOf(k)
 	for _, c := range k.chains() {
 		for _, x := range c {
-			if x.ID == m.ID && c[len(c)-1].Time+w >= mo.wm {
+			if x.ID == m.ID && c[len(c)-1].Time+w >= wm {
 				if x.Sum != m.Sum {
 					return Conflict
 				}
@@ -82,12 +91,12 @@ func (mo *model) observe(m Match, forgetAfter time.Duration) Outcome {
 			}
 		}
 	}
-	if m.Time < mo.wm {
+	if m.Time < wm {
 		return Late
 	}
 	k.taken = append(k.taken, m)
 	slices.SortFunc(k.taken, byTime)
-	k.judge(string(m.Key))
+	k.judge(string(m.Key), wm)
 	return Counted
 }
 
@@ -110,21 +119,117 @@ func values(ms []Match) int {
 	return len(set)
 }
 
+func tags(ms []Match) int {
+	set := uint64(0)
+	for _, m := range ms {
+		set |= m.Value
+	}
+	return bits.OnesCount64(set)
+}
+
+func sum(ms []Match) (s int64) {
+	for _, m := range ms {
+		s += int64(m.Value)
+	}
+	return s
+}
+
+// inOrder tries all ways.
+func inOrder(ms []Match, tag, n int, from int64) bool {
+	if tag == n {
+		return true
+	}
+	for _, m := range ms {
+		if m.Value>>tag&1 == 1 && m.Time >= from && inOrder(ms, tag+1, n, m.Time) {
+			return true
+		}
+	}
+	return false
+}
+
+// satisfies says whether a span of matches, not longer than Within, fires at once.
+func (p *Policy) satisfies(ms []Match) bool {
+	switch p.Kind {
+	case Count:
+		return len(ms) >= p.N
+	case Distinct:
+		return values(ms) >= p.N
+	case Together:
+		return tags(ms) >= p.N
+	case InOrder:
+		return inOrder(ms, 0, p.N, math.MinInt64)
+	case Sum:
+		return sum(ms) >= p.Bounds.Min
+	}
+	return false
+}
+
+// allows is Bounds for a ratio, by multiplying out.
+func (b Bounds) allows(num, den int64) bool {
+	return !(b.Set&HasMin != 0 && (num < b.Min*den || b.Set&MinOpen != 0 && num == b.Min*den) ||
+		b.Set&HasMax != 0 && (num > b.Max*den || b.Set&MaxOpen != 0 && num == b.Max*den) ||
+		b.Set&HasNot != 0 && num == b.Not*den)
+}
+
+// judged is when the watermark shows that a chain, closed or not, fires: the
+// time that it has to pass, or the end of time.
+func (p *Policy) judged(c []Match, closed bool) int64 {
+	w := int64(p.Within)
+	peak := int64(math.MinInt64)
+	for _, m := range c {
+		var span []Match
+		for _, x := range c {
+			if x.Time <= m.Time && x.Time >= m.Time-w {
+				span = append(span, x)
+			}
+		}
+		switch p.Kind {
+		case PeakCount:
+			peak = max(peak, int64(len(span)))
+		case PeakDistinct:
+			peak = max(peak, int64(values(span)))
+		case PeakTags:
+			peak = max(peak, int64(tags(span)))
+		case PeakSum:
+			peak = max(peak, sum(span))
+		case Average:
+			if p.Bounds.allows(sum(span), int64(len(span))) {
+				return m.Time
+			}
+		case Percentile:
+			var vals []int64
+			for _, x := range span {
+				vals = append(vals, int64(x.Value))
+			}
+			slices.Sort(vals)
+			rank := int(math.Ceil(float64(len(vals)) * float64(p.Percent) / 10_000))
+			if p.Bounds.allows(vals[rank-1], 1) {
+				return m.Time
+			}
+		}
+	}
+	if p.peaks() && closed && p.Bounds.allows(peak, 1) {
+		return c[len(c)-1].Time + w
+	}
+	return math.MaxInt64
+}
+
 // judge works all episodes out anew; what fired before keeps its serial.
-func (k *modelKey) judge(key string) {
+func (k *modelKey) judge(key string, wm int64) {
 	old := k.eps
 	k.eps = nil
 	for _, c := range k.chains() {
 		firedAt := int64(math.MaxInt64)
 		for i := range c {
 			for j := i; j < len(c) && c[j].Time-c[i].Time <= int64(k.policy.Within); j++ {
-				n := j - i + 1
-				if k.policy.Kind == Distinct {
-					n = values(c[i : j+1])
-				}
-				if n >= k.policy.N {
+				if k.policy.satisfies(c[i : j+1]) {
 					firedAt = min(firedAt, c[j].Time)
 				}
+			}
+		}
+		if k.policy.peaks() || k.policy.trailing() {
+			if t := k.policy.judged(c, c[len(c)-1].Time+int64(k.policy.Within) < wm); t < wm {
+				firedAt = t
 			}
 		}
 		if firedAt == math.MaxInt64 {
@@ -133,8 +238,11 @@ func (k *modelKey) judge(key string) {
 		ep := modelEpisode{
 			Key: key, Serial: c[0].ID, FiredAt: firedAt, First: c[0].Time, Last: c[len(c)-1].Time, Count: len(c),
 		}
-		if k.policy.Kind == Distinct {
+		switch k.policy.Kind {
+		case Distinct, PeakDistinct:
 			ep.Values = values(c)
+		case Together, InOrder, PeakTags:
+			ep.Values = tags(c)
 		}
 		for _, m := range c {
 			ep.IDs = append(ep.IDs, m.ID)
@@ -171,6 +279,9 @@ func (k *modelKey) meet(m Match) Outcome {
 func (mo *model) advance(wm int64, live bool) {
 	mo.wm = max(mo.wm, wm)
 	for key, k := range mo.keys {
+		if k.policy.peaks() || k.policy.trailing() {
+			k.judge(key, mo.wmOf(k))
+		}
 		if k.policy.Kind != Absence || k.newest == nil || !live {
 			continue
 		}
@@ -193,7 +304,7 @@ func (mo *model) episodes() []modelEpisode {
 	var out []modelEpisode
 	for _, k := range mo.keys {
 		for _, ep := range k.eps {
-			ep.Resolved = mo.wm > ep.Last+int64(k.policy.Within)
+			ep.Resolved = mo.wmOf(k) > ep.Last+int64(k.policy.Within)
 			out = append(out, ep)
 		}
 		out = append(out, k.gone...)

@@ -15,8 +15,8 @@ type shard struct {
 	policies []Policy // of the keys, each once; never shrinks: there are as many as rules
 	numbers  map[Policy]uint32
 
-	closing timers // of threshold keys: when their first chain may close
-	silence timers // of absence keys
+	closing timers // when keys are due, of threshold keys when their first chain may close
+	silence timers // the same of keys that are due only while the source is live
 	idle    timers // of threshold keys by newest match; made when the memory bound first asks, nil before
 
 	log  []before
@@ -131,7 +131,12 @@ func (sh *shard) intern(p Policy) uint32 {
 }
 
 // limit is how many members an episode of p may remember.
-func (sh *shard) limit(p *Policy) int { return max(sh.maxMembers, p.N) }
+func (sh *shard) limit(p *Policy) int {
+	if p.peaks() && p.Kind != PeakSum {
+		return max(sh.maxMembers, int(p.Bounds.ceiling())+1)
+	}
+	return max(sh.maxMembers, p.N)
+}
 
 // inHand is the due time of an entry that Advance is about to handle.
 const inHand = math.MinInt64
@@ -140,7 +145,7 @@ const inHand = math.MinInt64
 func (sh *shard) schedule(n uint32, e *entry, at int64) {
 	e.due = at
 	h := &sh.closing
-	if sh.policies[e.policy].Kind == Absence {
+	if sh.policies[e.policy].live() {
 		h = &sh.silence
 	}
 	h.push(timer{at: at, tie: tagOf(e.hash), n: n})
@@ -157,7 +162,7 @@ func (sh *shard) reschedule() {
 			return
 		}
 		t := timer{at: e.due, tie: tagOf(e.hash), n: n}
-		if sh.policies[e.policy].Kind == Absence {
+		if sh.policies[e.policy].live() {
 			sh.silence = append(sh.silence, t)
 		} else {
 			sh.closing = append(sh.closing, t)

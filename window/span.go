@@ -1,6 +1,9 @@
 package window
 
-import "sort"
+import (
+	"math/bits"
+	"sort"
+)
 
 // scratch is memory that is used over and over.
 type scratch struct {
@@ -22,8 +25,8 @@ func (s *scratch) cleared() map[uint64]int32 {
 // member that completes it. This is the one place that says what a span must
 // hold. Spans without i were looked at when their members came.
 func (sh *shard) span(e *entry, p *Policy, i int) (from, to int, ok bool) {
-	if p.Kind == Distinct {
-		return sh.distinctSpan(e, p, i)
+	if p.Kind != Count {
+		return sh.valueSpan(e, p, i)
 	}
 	r := e.recs
 	for to = max(i, p.N-1); to < len(r) && to < i+p.N; to++ {
@@ -37,12 +40,28 @@ func (sh *shard) span(e *entry, p *Policy, i int) (from, to int, ok bool) {
 	return 0, 0, false
 }
 
+// valueSpan is span for the policies that are about more than the number of
+// matches. No span satisfies those that are judged when the watermark has come.
+func (sh *shard) valueSpan(e *entry, p *Policy, i int) (from, to int, ok bool) {
+	switch p.Kind {
+	case Distinct:
+		return sh.distinctSpan(e, p, i)
+	case Together:
+		return togetherSpan(e, p, i)
+	case InOrder:
+		return orderedSpan(e, p, i)
+	case Sum:
+		return sumSpan(e, p, i)
+	}
+	return 0, 0, false
+}
+
 func (sh *shard) distinctSpan(e *entry, p *Policy, i int) (from, to int, ok bool) {
 	r, vals := e.recs, e.values()
 	if known(r, vals, p, i) {
 		return 0, 0, false
 	}
-	from = sort.Search(i, func(k int) bool { return !apart(r[k].time, r[i].time, p.Within) })
+	from = reach(r, p, i)
 	counts := sh.scratch.cleared()
 	for k := from; k < i; k++ {
 		counts[vals[k]]++
@@ -59,6 +78,11 @@ func (sh *shard) distinctSpan(e *entry, p *Policy, i int) (from, to int, ok bool
 		}
 	}
 	return 0, 0, false
+}
+
+// reach is the first member that lies at most Within before member i.
+func reach(r []rec, p *Policy, i int) int {
+	return sort.Search(i, func(k int) bool { return !apart(r[k].time, r[i].time, p.Within) })
 }
 
 // known says that member i brings no span a value that it did not have: each
@@ -81,8 +105,18 @@ func known(r []rec, vals []uint64, p *Policy, i int) bool {
 	return next < len(r) && vals[next] == vals[i] && !apart(r[before].time, r[next].time, p.Within)
 }
 
-// distinct counts the values.
-func (sh *shard) distinct(vals []uint64) int {
+// distinct counts the values or tags, where the policy is about them.
+func (sh *shard) distinct(p *Policy, vals []uint64) int {
+	switch {
+	case p.tagged():
+		set := uint64(0)
+		for _, v := range vals {
+			set |= v
+		}
+		return bits.OnesCount64(set)
+	case p.Kind != Distinct && p.Kind != PeakDistinct:
+		return 0
+	}
 	counts := sh.scratch.cleared()
 	for _, v := range vals {
 		counts[v]++

@@ -111,10 +111,10 @@ func (s *Store) Observe(m *Match) Outcome {
 			sh.stats.Refused++
 			return Refused
 		}
-		if m.Policy.Kind != Absence && m.Time < s.watermark {
+		if m.Policy.Kind != Absence && m.Time < m.Policy.behind(s.watermark) {
 			return Late
 		}
-		if !s.admit(m.Policy.Kind) {
+		if !s.admit(&m.Policy) {
 			sh.stats.Refused++
 			return Refused
 		}
@@ -125,10 +125,13 @@ func (s *Store) Observe(m *Match) Outcome {
 	}
 	size, members := e.size(), len(e.recs)
 	var out Outcome
-	if sh.policies[e.policy].Kind == Absence {
+	switch p := &sh.policies[e.policy]; p.Kind {
+	case Absence:
 		out = sh.meet(n, e, m)
-	} else {
-		out = sh.count(n, e, m, s.watermark)
+	case Tumbling:
+		out = sh.tally(n, e, m, s.watermark, s.opts.ForgetAfter)
+	default:
+		out = sh.count(n, e, m, p.behind(s.watermark))
 	}
 	if grown := e.size() - size; grown != 0 {
 		sh.stats.Bytes += grown
@@ -243,7 +246,7 @@ func (s *Store) Advance(watermark int64, live bool) {
 	s.watermark = max(s.watermark, watermark)
 	s.due = s.due[:0]
 	for _, sh := range s.shards {
-		s.due = sh.ripe(s.due, s.watermark)
+		s.due = sh.ripe(s.due, s.watermark, s.opts.ForgetAfter)
 		if live {
 			s.due = sh.silent(s.due, s.watermark, s.opts.ForgetAfter)
 		}
@@ -260,9 +263,12 @@ func (s *Store) Advance(watermark int64, live bool) {
 	for _, d := range s.due {
 		e := d.sh.entries.at(d.n)
 		e.due = d.at // what a rollback comes back to
-		if d.sh.policies[e.policy].Kind == Absence {
+		switch d.sh.policies[e.policy].Kind {
+		case Absence:
 			d.sh.miss(d.n, e, s.watermark, s.opts.ForgetAfter)
-		} else {
+		case Tumbling:
+			d.sh.evaluate(d.n, e, s.watermark, s.opts.ForgetAfter)
+		default:
 			d.sh.close(d.n, e, s.watermark)
 		}
 	}

@@ -154,7 +154,7 @@ func check(t fataler, s *Store) {
 				t.Fatalf("key %q is due at %d, but looked at again at %d", e.key, due, e.due)
 			}
 			h := sh.closing
-			if p.Kind == Absence {
+			if p.live() {
 				h = sh.silence
 			}
 			if !slices.ContainsFunc(h, func(x timer) bool { return x.n == n && sh.holds(x) }) {
@@ -356,7 +356,7 @@ func drive(t *rapid.T, o Options, policies []Policy, exact bool) {
 			twin := rapid.IntRange(0, 2).Draw(t, "twin")
 			m := &Match{
 				Key: fmt.Append(nil, "key ", k), Policy: policies[k], Time: at,
-				ID: ID{byte(at * 31), byte(twin * 101), byte(at >> 8)}, Sum: 1, Value: uint64(at*7+int64(twin)*3) % 4,
+				ID: ID{byte(at * 31), byte(twin * 101), byte(at >> 8)}, Sum: 1, Value: valueOf(&policies[k], at, int64(twin)),
 			}
 			if rapid.IntRange(0, 19).Draw(t, "bytes") == 0 {
 				m.Sum = 2
@@ -372,27 +372,76 @@ func drive(t *rapid.T, o Options, policies []Policy, exact bool) {
 	}
 }
 
+// valueOf is the value of a match, the same whenever it comes.
+func valueOf(p *Policy, at, twin int64) uint64 {
+	x := at*7 + twin*3
+	switch {
+	case p.tagged():
+		return []uint64{1, 2, 4, 8, 3, 0, 6}[uint64(x)%7]
+	case p.Kind == Sum:
+		return uint64(x) % 4
+	case p.valued() && p.Kind != Distinct && p.Kind != PeakDistinct:
+		return uint64(int64(uint64(x)%7) - 2)
+	}
+	return uint64(x) % 4
+}
+
+func drawBounds(t *rapid.T) Bounds {
+	number := func(name string) int64 { return int64(rapid.IntRange(-1, 5).Draw(t, name)) }
+	b := Bounds{Set: BoundSet(rapid.IntRange(1, 31).Draw(t, "bounds"))}
+	if b.Set&(HasMin|HasMax|HasNot) == 0 {
+		b.Set |= HasNot
+	}
+	if b.Set&HasMin == 0 {
+		b.Set &^= MinOpen
+	} else {
+		b.Min = number("min")
+	}
+	if b.Set&HasMax == 0 {
+		b.Set &^= MaxOpen
+	} else {
+		b.Max = number("max")
+	}
+	if b.Set&HasNot != 0 {
+		b.Not = number("not")
+	}
+	return b
+}
+
 func drawPolicies(t *rapid.T, kinds ...Kind) []Policy {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Policy {
-		return Policy{
+		p := Policy{
 			Kind:    rapid.SampledFrom(kinds).Draw(t, "kind"),
 			N:       rapid.IntRange(1, 4).Draw(t, "n"),
 			Within:  time.Duration(rapid.IntRange(1, 5).Draw(t, "within")),
 			Realert: time.Duration(rapid.IntRange(0, 3).Draw(t, "realert")),
 		}
+		if p.Kind != Absence {
+			p.Depth = uint8(max(0, rapid.IntRange(-4, 2).Draw(t, "depth")))
+		}
+		switch {
+		case p.Kind == Sum:
+			p.Bounds = Bounds{Set: HasMin, Min: int64(rapid.IntRange(1, 8).Draw(t, "sum"))}
+		case p.peaks() || p.trailing():
+			p.Bounds = drawBounds(t)
+		}
+		if p.Kind == Percentile {
+			p.Percent = uint32(rapid.IntRange(1, 100_00).Draw(t, "percent"))
+		}
+		return p
 	}), 1, 3).Draw(t, "policies")
 }
 
 func TestStoreIsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{Shards: 1 << rapid.IntRange(0, 2).Draw(t, "shards"), ForgetAfter: 20}
-		drive(t, o, drawPolicies(t, Count, Distinct, Absence), true)
+		drive(t, o, drawPolicies(t, Count, Distinct, Absence, Together, InOrder, Sum, PeakCount, PeakDistinct, PeakTags, PeakSum, Average, Percentile), true)
 	})
 }
 
 func TestStoreWithFewMembersFiresAllTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := Options{Shards: 1, ForgetAfter: 20, MaxMembers: rapid.IntRange(1, 9).Draw(t, "members")}
-		drive(t, o, drawPolicies(t, Count, Distinct), false)
+		drive(t, o, drawPolicies(t, Count, Distinct, Together, InOrder, PeakCount, PeakDistinct, PeakTags), false)
 	})
 }

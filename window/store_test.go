@@ -3,6 +3,7 @@ package window
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -253,8 +254,20 @@ func TestBadOptions(t *testing.T) {
 
 func TestBadPolicies(t *testing.T) {
 	for _, p := range []Policy{
-		{}, {N: 1}, {N: 1, Within: -1}, {N: -1, Within: 1}, {N: 1, Within: 1, Realert: -1}, {Kind: 3, N: 1, Within: 1},
+		{}, {N: 1}, {N: 1, Within: -1}, {N: -1, Within: 1}, {N: 1, Within: 1, Realert: -1}, {Kind: Tumbling + 1, N: 1, Within: 1},
 		{N: MaxN + 1, Within: 1}, {Kind: Absence},
+		{Kind: Together, N: MaxTags + 1, Within: 1}, {Kind: InOrder, Within: 1}, {Kind: Sum, Within: 1},
+		{Kind: Sum, Within: 1, Bounds: Bounds{Set: HasMin | HasMax, Min: 1, Max: 2}}, {Kind: PeakCount, Within: 1},
+		{Kind: PeakCount, Within: 1, Bounds: Bounds{Set: HasMax, Max: MaxN + 1}},
+		{Kind: PeakSum, Within: 1, Bounds: Bounds{Set: HasMin, Min: math.MaxInt64}},
+		{Kind: Average, Within: 1, Bounds: Bounds{Set: HasMin, Max: 3}},
+		{Kind: Average, Within: 1, Bounds: Bounds{Set: HasMin | MaxOpen}},
+		{Kind: Percentile, Within: 1, Bounds: Bounds{Set: HasMin}},
+		{Kind: Percentile, Within: 1, Bounds: Bounds{Set: HasMin}, Percent: 10_001},
+		{Kind: Tumbling, Within: 1}, {Kind: Tumbling, Within: 1, Periods: 2, Points: 3},
+		{Kind: Tumbling, Within: 1, Periods: 2, Points: 1, Missing: Ignore + 1},
+		{Kind: Tumbling, Within: math.MaxInt64 / 4, Periods: 2, Points: 1},
+		{Kind: Count, N: 1, Within: 1, Depth: MaxDepth + 1},
 	} {
 		if p.Validate() == nil {
 			t.Errorf("%+v is accepted", p)
@@ -270,9 +283,9 @@ func TestANewerStateIsRefused(t *testing.T) {
 	observe(t, s, "k", 1, 1, Policy{N: 2, Within: 5})
 	var state []byte
 	s.Dirty(func(_, st []byte) { state = append(state, st...) })
-	state[0]++
+	state[0] = policyVersion + 1
 	err := s.Load([]byte("k"), state)
-	if err == nil || !strings.Contains(err.Error(), "version 2") {
+	if err == nil || !strings.Contains(err.Error(), "version 3") {
 		t.Errorf("a newer state is loaded: %v", err)
 	}
 }

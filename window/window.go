@@ -13,21 +13,68 @@ type ID [16]byte
 // Kind is what a policy counts.
 type Kind uint8
 
-// The kinds of policy.
+// The kinds of policy. Those up to Sum are satisfied by a span of matches at
+// most Within long, and fire as soon as there is one: what comes later cannot
+// take it back. The others are judged when the watermark has passed what they
+// are about, so that nothing that comes later could change the verdict.
 const (
 	Count    Kind = iota // N matches
 	Distinct             // N distinct values
 	Absence              // no match for Within
+	Together             // N distinct tags; Match.Value is a set of tags, a bit each
+	InOrder              // tags 0 to N-1, each no earlier than the one before
+	Sum                  // values, none of them negative, that add up to Bounds.Min
+
+	// Peaks: judged when a chain ends, by the greatest value that Bounds speaks
+	// of in any span Within long. FiredAt is when the chain ended.
+	PeakCount    // matches
+	PeakDistinct // distinct values
+	PeakTags     // distinct tags
+	PeakSum      // sum of values
+
+	// Judged at each match, over the span that ends with it and is Within long.
+	Average    // mean of values
+	Percentile // value at Percent, nearest rank
+
+	// Tumbling: matches are counted in periods of Within that are aligned to the
+	// epoch, and an alarm is on or off at the end of each, as in CloudWatch.
+	Tumbling
 )
 
 // Policy is a rule's threshold as the store needs it. It is stored with each
 // key, so that a key outlives the rule that made it.
 type Policy struct {
 	Kind    Kind
-	N       int
+	N       int // of Tumbling: the count that a datapoint is compared with
 	Within  time.Duration
 	Realert time.Duration // 0: an open episode is not told again
+
+	Bounds  Bounds // of Sum, of the peaks, Average and Percentile
+	Percent uint32 // of Percentile, in hundredths of a percent: 1 to 10,000
+
+	// Of Tumbling: the alarm is on when Points of the last Periods datapoints are
+	// N or more, or, Under, less than N.
+	Periods uint16
+	Points  uint16
+	Under   bool
+	Missing Missing
+
+	// Depth says that matches are themselves firings of other keys, of keys of
+	// Depth-1 and less: the key lives so many nanoseconds behind the watermark, so
+	// that a firing at the instant that the watermark passes is not late.
+	Depth uint8
 }
+
+// Missing says what a period without matches is to a Tumbling policy.
+type Missing uint8
+
+// What missing datapoints are.
+const (
+	NoData       Missing = iota // left out; with nothing else the alarm is off
+	NotBreaching                // as if the datapoint did not breach
+	Breaching                   // as if it did
+	Ignore                      // the alarm stays as it is unless the others decide
+)
 
 // Match is one observation. Key is borrowed; the store copies it when new.
 type Match struct {
@@ -36,7 +83,7 @@ type Match struct {
 	Time   int64 // event time, Unix nanoseconds
 	ID     ID
 	Sum    uint32 // of the event's bytes: same ID with another Sum is a conflict
-	Value  uint64 // hash of the distinct value
+	Value  uint64 // hash of the distinct value, set of tags, or a number: uint64(int64)
 }
 
 // Outcome of an observation.
@@ -64,12 +111,15 @@ type Change struct {
 	FiredAt int64 // event time of the match that completed the span; of an absence its last match plus Within
 	Count   int   // matches in the episode, of an absence 1: the last match
 	Capped  bool  // Count is a lower bound, Members are some of them
-	Values  int   // distinct values, of a Distinct policy
+	Values  int   // distinct values or tags, of policies that count them
 	Notify  bool  // Updated: Last has come Realert past what was last told
 	// Returned: of a Resolved absence: a match came. False: it was given up
 	// after ForgetAfter of silence.
 	Returned bool
 	Members  []Member // sorted by (time, ID); valid during the callback
+	// Kept: of a Resolved Tumbling, so many of the last Members may be asked for
+	// again.
+	Kept int
 }
 
 // Member is one remembered match.
