@@ -57,14 +57,16 @@ func (r *reader) readFilter(doc *yaml.Node, fallback string) *Filter {
 	return f
 }
 
-// apply takes the filter's events out of a rule.
-func (f *Filter) apply(rule *matcher.Rule) {
-	f.Rules = append(f.Rules, rule)
-	rule.Cond = &matcher.And{
-		Nodes: []matcher.Node{
-			rule.Cond,
-			&matcher.Not{Node: f.Cond, Note: matcher.Note{Label: "not excluded by the filter " + f.Title, Pos: f.Pos}},
-		},
-		Note: matcher.Note{Label: "the rule and its filter", Pos: rule.Pos},
+// exclude takes the events that filters select out of a rule.
+func exclude(rule *matcher.Rule, filters []*Filter) {
+	and := &matcher.And{
+		Nodes: []matcher.Node{rule.Cond},
+		Note:  matcher.Note{Label: "the rule and its filters", Pos: rule.Pos},
 	}
+	for _, f := range filters {
+		f.Rules = append(f.Rules, rule)
+		note := matcher.Note{Label: "not excluded by the filter " + f.Title, Pos: f.Pos}
+		and.Nodes = append(and.Nodes, &matcher.Not{Node: f.Cond, Note: note})
+	}
+	rule.Cond = and
 }

@@ -73,27 +73,39 @@ func known(names map[string]*named) []string {
 }
 
 func (l *Loader) filter(names map[string]*named) {
+	of := map[*matcher.Rule][]*Filter{}
 	for _, f := range l.set.Filters {
-		if f.any {
-			for _, r := range l.set.Rules {
-				f.apply(r)
-			}
-			continue
-		}
-		done := map[*matcher.Rule]bool{}
-		for _, ref := range f.names {
-			n := names[ref.name]
-			switch {
-			case n == nil:
-				l.warn(ref.pos, f.ID, "the filter names the rule %q, which is not loaded; %s", clip(ref.name), hint(ref.name, known(names)))
-			case n.correlation != nil:
-				l.warn(ref.pos, f.ID, "the filter names the correlation %q: filters apply to rules only", clip(ref.name))
-			case n.rule != nil && !done[n.rule]:
-				done[n.rule] = true
-				f.apply(n.rule)
+		for _, r := range l.filtered(f, names) {
+			if !slices.Contains(of[r], f) {
+				of[r] = append(of[r], f)
 			}
 		}
 	}
+	for _, r := range l.set.Rules {
+		if filters := of[r]; len(filters) > 0 {
+			exclude(r, filters)
+		}
+	}
+}
+
+// filtered returns the rules that a filter names, some perhaps twice.
+func (l *Loader) filtered(f *Filter, names map[string]*named) []*matcher.Rule {
+	if f.any {
+		return l.set.Rules
+	}
+	var rules []*matcher.Rule
+	for _, ref := range f.names {
+		n := names[ref.name]
+		switch {
+		case n == nil:
+			l.warn(ref.pos, f.ID, "the filter names the rule %q, which is not loaded; %s", clip(ref.name), hint(ref.name, known(names)))
+		case n.correlation != nil:
+			l.warn(ref.pos, f.ID, "the filter names the correlation %q: filters apply to rules only", clip(ref.name))
+		case n.rule != nil:
+			rules = append(rules, n.rule)
+		}
+	}
+	return rules
 }
 
 func (l *Loader) correlate(names map[string]*named) {
