@@ -27,7 +27,7 @@ func (w treeWalk) holds(b *branch, v *fastjson.Value, settled bool) bool {
 		if b.leaf != nil && !settled && !b.leaf.Absent {
 			return false
 		}
-		if b.deep && hasDottedKey(w.e, v) {
+		if b.deep && hasDottedKey(v) {
 			return w.merged(b, []*fastjson.Value{v}, nil)
 		}
 		return w.members(b, v, true)
@@ -129,7 +129,7 @@ func (w treeWalk) has(v *fastjson.Value, rest []string) bool {
 		if at := w.e.member(v, rest[0]); at != nil && w.has(at, rest[1:]) {
 			return true
 		}
-		return len(rest) > 1 && hasDottedKey(w.e, v) && w.hasDotted(v, rest)
+		return len(rest) > 1 && hasDottedKey(v) && w.hasDotted(v, rest)
 	default:
 		return len(rest) == 0
 	}
@@ -141,7 +141,7 @@ func isScalar(v *fastjson.Value) bool {
 }
 
 // hasDottedKey says whether a key of the object v has a dot in it.
-func hasDottedKey(e *evaluator, v *fastjson.Value) bool {
+func hasDottedKey(v *fastjson.Value) bool {
 	found := false
 	v.GetObject().Visit(func(key []byte, _ *fastjson.Value) {
 		found = found || bytes.IndexByte(key, '.') >= 0

@@ -18,6 +18,7 @@ const (
 	MaxValues       = 20_000    // values in all lists
 	// maxLeaves bounds the tests of all combinations together.
 	maxLeaves = 50_000
+	maxNumber = 1000 // characters of one number
 )
 
 // Error is a problem at a place in a pattern.

@@ -77,21 +77,24 @@ func readJSON(file string, src []byte) (*value, error) {
 
 // places turns offsets, which only grow, into positions.
 type places struct {
-	file            string
-	src             []byte
-	offset          int
-	line, lineStart int
+	file         string
+	src          []byte
+	offset       int
+	line, column int // of offset, from 0; columns are characters
 }
 
 func (p *places) at(offset int) matcher.Pos {
 	offset = min(offset, len(p.src))
 	for ; p.offset < offset; p.offset++ {
-		if p.src[p.offset] == '\n' {
+		switch c := p.src[p.offset]; {
+		case c == '\n':
 			p.line++
-			p.lineStart = p.offset + 1
+			p.column = 0
+		case utf8.RuneStart(c):
+			p.column++
 		}
 	}
-	return matcher.Pos{File: p.file, Line: p.line + 1, Col: utf8.RuneCount(p.src[min(p.lineStart, offset):offset]) + 1}
+	return matcher.Pos{File: p.file, Line: p.line + 1, Col: p.column + 1}
 }
 
 // decoder reads values with their places.
@@ -122,7 +125,9 @@ func (d *decoder) value(depth int) (*value, error) {
 	case string:
 		v.kind, v.text = textValue, t
 	case json.Number:
-		v.kind, v.text = numberValue, t.String()
+		if v.kind, v.text = numberValue, t.String(); len(v.text) > maxNumber {
+			return nil, v.errorf("a number of %d characters, more than the limit of %d", len(v.text), maxNumber)
+		}
 	case bool:
 		v.kind, v.text = boolValue, strconv.FormatBool(t)
 	case nil:

@@ -44,6 +44,7 @@ func TestErrors(t *testing.T) {
 		{`{"a": [{"numeric": [">", 1, ">", 2]}]}`, `p.json:1:29: an operator (< <=) is expected here, not ">"`},
 		{`{"a": [{"numeric": [">", 2, "<", 1]}]}`, `p.json:1:20: the lower bound of a numeric range must be less than the upper one`},
 		{strings.Repeat(`{"a":`, 70) + `[1]` + strings.Repeat(`}`, 70), `p.json:1:321: nested deeper than 64 levels`},
+		{`{"a":[0.` + strings.Repeat("1", 1000) + `]}`, `p.json:1:7: a number of 1002 characters, more than the limit of 1000`},
 		{`{"a":["` + strings.Repeat("x", MaxSize) + `"]}`, `p.json:1:1: a pattern of 262154 bytes, more than the limit of 256 KiB`},
 		{`{"a":[` + strings.Repeat("1,", MaxValues) + `1]}`, `p.json:1:6: more than 20000 values in one pattern`},
 		{`{"a":[{"anything-but":[` + strings.Repeat("1,", MaxValues) + `1]}]}`, `p.json:1:23: more than 20000 values in one pattern`},

@@ -130,7 +130,7 @@ func (v *value) scalar(n *yaml.Node) error {
 		v.kind, v.text = nullValue, "null"
 	default:
 		v.kind = numberValue
-		if !jsonNumber.MatchString(n.Value) {
+		if len(n.Value) > maxNumber || !jsonNumber.MatchString(n.Value) {
 			return v.errorf("%s is no JSON number: write %q for text", clip(n.Value), clip(n.Value))
 		}
 	}
