@@ -3,12 +3,12 @@ GO       ?= go
 TOOL     := $(GO) tool -modfile=.ci/tools.mod
 FUZZTIME ?= 10s
 
-.PHONY: all build test race lint fmt fuzz bench bench-compare demo check-clean clean help
+.PHONY: all build test race e2e lint fmt fuzz bench bench-compare demo check-clean clean help
 
 all: lint test ## lint and test
 
 help: ## show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 build: ## build bin/trailtide, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/trailtide ./cmd/trailtide
@@ -19,6 +19,10 @@ test: ## vet and run every test
 
 race: ## run every test under the race detector
 	$(GO) test -race ./...
+
+e2e: ## the end-to-end suites in full: a million events, 50 kills, bombs of 4 GiB
+	TRAILTIDE_E2E_EVENTS=1000000 TRAILTIDE_E2E_KILLS=50 TRAILTIDE_E2E_KILL_EVENTS=60000 \
+	TRAILTIDE_E2E_BOMB_MIB=4096 TRAILTIDE_E2E_RULES=500 $(GO) test -count=1 -timeout 60m ./test/...
 
 lint: ## golangci-lint: style, bugs, and the direction of imports
 	$(TOOL) golangci-lint run ./...

@@ -72,9 +72,14 @@ func outcomeOf(t *testing.T, state string) outcome {
 		case "plain", "muted":
 			o.plain = append(o.plain, plainLine(&a))
 		default:
-			if a.MergedInto == "" {
-				o.counted = append(o.counted, episodeKey(a.RuleID, a.Status, a.Group, *a.FirstTime, *a.LastTime, a.Count, a.EventIDs))
+			// Which episodes stood alone before a late event joined them hangs on the
+			// order of reading; what they were folded into does not.
+			if a.MergedInto != "" {
+				t.Errorf("an export shows an episode that was folded into another: %s", a.AlertID)
 			}
+			// Whether the end of the input still came to resolve it hangs on which file ended last.
+			status := strings.Replace(a.Status, "resolved", "firing", 1)
+			o.counted = append(o.counted, episodeKey(a.RuleID, status, a.Group, *a.FirstTime, *a.LastTime, a.Count, a.EventIDs))
 		}
 	}
 	for _, d := range deadOf(t, must(t, "dead-letters", "events", "--state", state).out) {
@@ -134,7 +139,7 @@ func scanUntil(t *testing.T, sig syscall.Signal, after time.Duration, args ...st
 func killInput(t *testing.T) (args func(state string) []string, want outcome, took time.Duration) {
 	t.Helper()
 	rules := write(t, t.TempDir(), "busy.yaml", busyRules)
-	dir := busyInput(t, sizeFrom(t, "TRAILTIDE_E2E_KILL_EVENTS", 60_000))
+	dir := busyInput(t, sizeFrom(t, "TRAILTIDE_E2E_KILL_EVENTS", 30_000))
 	args = func(state string) []string {
 		return []string{"scan", "--quiet", "--output", "csv", "--no-builtin", "--rules", rules, "--state", state, dir}
 	}
@@ -143,7 +148,7 @@ func killInput(t *testing.T) (args func(state string) []string, want outcome, to
 	must(t, args(state)...)
 	took = time.Since(start)
 	want = outcomeOf(t, state)
-	if len(want.plain) < 1000 || len(want.counted) < 100 || len(want.dead) < 5 {
+	if len(want.plain) < 500 || len(want.counted) < 20 || len(want.dead) < 5 {
 		t.Fatalf("%d plain alerts, %d episodes, %d dead letters: that proves little", len(want.plain), len(want.counted), len(want.dead))
 	}
 	return args, want, took
@@ -168,7 +173,7 @@ func TestKilledScansLoseAndInventNothing(t *testing.T) {
 			killed++
 			if _, err := os.Stat(state); err == nil && resumed%4 == 1 {
 				// What a dead scan left can be read as it is, and holds nothing that is not so.
-				left := trailtide(t, "alerts", "export", "--state", state)
+				left := trailtide(t, "alerts", "export", "--state", state) // or nothing, if it had not come far
 				for _, a := range alertsOf(t, left.out) {
 					if a.Count == 1 && !slices.Contains(want.plain, plainLine(&a)) {
 						t.Errorf("a killed scan left an alert that should not be: %s", plainLine(&a))
