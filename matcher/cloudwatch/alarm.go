@@ -150,6 +150,9 @@ func (a *Alarm) Compat() (*Compat, error) {
 func (a *Alarm) Warnings() []string {
 	var out []string
 	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if emitted := len(a.Dimensions); emitted > 0 && emitted < len(a.Emits) {
+		warn("the metric filter emits the dimensions %s and the alarm names %d of them: in CloudWatch it stays in INSUFFICIENT_DATA", strings.Join(a.Emits, ", "), emitted)
+	}
 	for _, d := range a.Dimensions {
 		if !slices.Contains(a.Emits, d.Name) {
 			warn("the alarm has the dimension %s=%s, which the metric filter never emits: in CloudWatch it stays in INSUFFICIENT_DATA; the rule leaves the dimension out", d.Name, d.Value)

@@ -91,6 +91,7 @@ func TestAlarmWarnings(t *testing.T) {
 		{func(a *Alarm) { a.Dimensions = []Dimension{{"TrailName", "my-trail"}} }, "TrailName=my-trail, which the metric filter never emits"},
 		{func(a *Alarm) { a.Dimensions, a.Emits = []Dimension{{"User", "x"}}, []string{"User"} }, ""},
 		{func(a *Alarm) { a.Emits = []string{"User"} }, "the alarm names none"},
+		{func(a *Alarm) { a.Dimensions, a.Emits = []Dimension{{"User", "x"}}, []string{"User", "Account"} }, "names 1 of them"},
 		{func(a *Alarm) { a.AlarmActions = []string{"arn:aws:sns:us-east-1:123456789012"} }, "no topic name"},
 		{func(a *Alarm) { a.OKActions = []string{"arn:aws:sns:us-east-1:123456789012:topic"} }, ""},
 		{func(a *Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 3, 1 }, "resolves sooner"},
