@@ -66,7 +66,11 @@ func Compile(rules []*Rule, o Options) (*Ruleset, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	rs := &Ruleset{rules: slices.Clone(rules), byID: byID, enrich: o.Enrich}
+	correlations, err := correlationRules(o.Correlations, byID)
+	if err != nil {
+		return nil, err
+	}
+	rs := &Ruleset{rules: slices.Concat(rules, correlations), byID: byID, enrich: o.Enrich}
 	slices.SortFunc(rs.rules, func(a, b *Rule) int { return cmp.Compare(a.ID, b.ID) })
 	global := newGlobalSuppressions(o.Suppress)
 	rs.suppress = make([][]*Suppression, len(rs.rules))
@@ -76,7 +80,7 @@ func Compile(rules []*Rule, o Options) (*Ruleset, error) {
 		}
 		rs.suppress[i] = global.with(r)
 	}
-	rs.index = buildIndex(rs.rules)
+	rs.index = buildIndex(rs.connect(correlations))
 	return rs, nil
 }
 
@@ -85,7 +89,7 @@ func (r *Rule) check() (errs []error) {
 	if r.Cond == nil {
 		errs = append(errs, r.Pos.at("rule %s has no condition", r.ID))
 	}
-	if t := r.Threshold; t != nil && t.AbsentFor <= 0 && (t.Count < 1 || t.Window <= 0) {
+	if t := r.Threshold; t != nil && t.AbsentFor <= 0 && t.Correlation == nil && (t.Count < 1 && t.Tumbling == nil || t.Window <= 0) {
 		errs = append(errs, r.Pos.at("rule %s: a threshold needs a count and a window, or absent_for", r.ID))
 	}
 	for _, s := range r.Suppress {
@@ -106,6 +110,12 @@ func (r *Rule) hash() uint64 {
 		b = binary.AppendVarint(b, int64(t.AbsentFor))
 		b = binary.AppendVarint(b, int64(t.Realert))
 		b = appendLengthed(b, strings.Join(t.Distinct, "\x00"))
+		if x := t.Tumbling; x != nil {
+			b = fmt.Appendf(b, "tumbling %v", *x)
+		}
+		if t.Correlation != nil {
+			b = canonCorrelation(b, t.Correlation)
+		}
 		for _, p := range t.GroupBy {
 			b = appendLengthed(b, strings.Join(p, "\x00"))
 		}

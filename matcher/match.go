@@ -10,6 +10,9 @@ import (
 type Hit struct {
 	Rule       *Rule
 	Suppressed *Suppression // the suppression that covers the match, or nil
+	// Member and Tag, where Rule is a correlation's: which of its Members matched.
+	Member *Member
+	Tag    int
 }
 
 // Matcher matches events. One goroutine owns it.
@@ -46,7 +49,8 @@ func (rs *Ruleset) NewMatcherWith(o MatcherOptions) *Matcher {
 }
 
 // Match appends to dst a Hit for every enabled rule whose condition holds for
-// ev, in the order of the rules' IDs. candidate says whether any rule could
+// ev, in the order of the rules' IDs; behind the Hit of a rule, or, if it is
+// Silent, in its place, those of the correlations that count it. candidate says whether any rule could
 // have matched: only then was the event parsed. A non-nil error means that a
 // candidate does not parse: the event is invalid, and dst is returned as it
 // came.
@@ -72,7 +76,13 @@ func (m *Matcher) Match(dst []Hit, ev *cloudtrail.Event) (hits []Hit, candidate 
 		r := m.rs.rules[i]
 		ok := r.Cond.eval(&m.eval, v)
 		if ok {
-			dst = append(dst, Hit{Rule: r, Suppressed: m.suppressed(i, ev)})
+			own := m.suppressed(i, ev)
+			if !r.Silent {
+				dst = append(dst, Hit{Rule: r, Suppressed: own})
+			}
+			if m.rs.fed[i] != nil {
+				dst = m.feed(dst, i, own, ev)
+			}
 		}
 		clock = m.stats.count(i, ok, clock)
 	}

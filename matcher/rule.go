@@ -41,9 +41,13 @@ type Rule struct {
 	Source      string // the rule as it was written, for show
 	Language    string // "native", "sigma", …
 	Builtin     bool
+	// Silent: the rule only serves correlations and makes no alert by itself.
+	Silent bool
 	// Hash covers what decides detection (id, condition, threshold): windows of
 	// a rule whose Hash is unchanged outlive a reload.
 	Hash uint64
+
+	feeds []Feed
 }
 
 // Pos is a place in a rule file.
@@ -61,6 +65,12 @@ type Threshold struct {
 	AbsentFor time.Duration // > 0: an absence rule; Count and Window are 0
 	GroupBy   []cloudtrail.Path
 	Realert   time.Duration // 0: never told again
+	// Tumbling, if set, evaluates Count as a CloudWatch alarm does, in periods of
+	// Window.
+	Tumbling *Tumbling
+	// Correlation, if set, says what is counted, and how; Count, Distinct,
+	// AbsentFor and Tumbling are not set then.
+	Correlation *Correlation
 }
 
 // Suppression is a user's "ignore".

@@ -8,6 +8,7 @@ type Ruleset struct {
 	suppress [][]*Suppression // of each rule, global ones too
 	index    index
 	enrich   Enricher
+	fed      [][]fed // of each rule: the correlations that its hits count for
 }
 
 // Options of Compile.
@@ -15,6 +16,9 @@ type Options struct {
 	// Suppress are the global suppressions: they hold for every rule. Hits carry
 	// copies of them, for OnKey depends on the rule.
 	Suppress []*Suppression
+	// Correlations count matches of several of the rules. Their own rules are
+	// among Rules.
+	Correlations []*Correlation
 	// Enrich answers what conditions ask beyond the event. Nil: rules that need
 	// it are refused.
 	Enrich Enricher
