@@ -135,7 +135,10 @@ func (d *deriver) derive(x *re, r rune) (*re, error) {
 		return simpleSet(x.kind, subs), nil
 	case reNot:
 		sub, err := d.derive(x.subs[0], r)
-		return simpleNot(sub), err
+		if err != nil {
+			return nil, err
+		}
+		return simpleNot(sub), nil
 	case reRepeat:
 		first, err := d.derive(x.subs[0], r)
 		if err != nil {
