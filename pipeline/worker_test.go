@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -248,6 +249,60 @@ func TestRestarts(t *testing.T) {
 		if err := eng.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestFailingStore lets the store fail in mid-stream: reading stops, the worker
+// is not ready and says why; once the store is back it goes on and skips nothing.
+func TestFailingStore(t *testing.T) {
+	rs := compile(t, testRules)
+	payloads := traffic(rand.New(rand.NewPCG(7, 8)), 2000)
+	calm := memory.New(memory.Options{})
+	work(t, &list{payloads: payloads, batch: 20}, calm, rs, 10)
+
+	store := memory.NewStore()
+	eng := memory.New(memory.Options{Store: store})
+	src := &list{payloads: payloads, batch: 20}
+	var read atomic.Int64
+	src.read = func(at int) {
+		read.Store(int64(at))
+		if at == 400 {
+			store.Fail(errors.New("no space left on device"))
+		}
+	}
+	w, err := New(Options{Source: src, Engine: eng, Rules: rs, CommitEvents: 10, Lanes: 2, CommitEvery: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Ready() == nil {
+		t.Error("ready before it runs")
+	}
+	done := make(chan error, 1)
+	go func() { done <- w.Run(t.Context()) }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(10 * time.Second)
+	for {
+		if err := w.Ready(); err != nil && strings.Contains(err.Error(), "no space left") {
+			break
+		}
+		select {
+		case err := <-done:
+			t.Fatalf("the worker ended: %v", err)
+		case <-deadline:
+			t.Fatal("the worker stays ready")
+		case <-tick.C:
+		}
+	}
+	if at := read.Load(); at > 1000 {
+		t.Errorf("reading went on to %d", at)
+	}
+	store.Fail(nil)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(settled(t, calm), settled(t, eng)); diff != "" {
+		t.Errorf("alerts differ (-calm +failing):\n%s", diff)
 	}
 }
 
