@@ -183,8 +183,14 @@ func (r *reader) operator(t target, e entry, fold bool) matcher.Op {
 		return r.compare(t, e, matcher.GT)
 	case "gte":
 		return r.compare(t, e, matcher.GE)
-	case "country", "list":
-		r.errorf(e.at, "%s needs an enrichment source, which is not available yet", e.key)
+	case "country":
+		return r.country(e)
+	case "list":
+		var ops []matcher.Op
+		for _, name := range r.strings(e.val, e.key, false) {
+			ops = append(ops, matcher.ListMember(name))
+		}
+		return oneOf(ops)
 	case "exists", "json", "each", "all_of":
 		r.errorf(e.at, "%s cannot stand in each: it is about the whole field", e.key)
 	default:
