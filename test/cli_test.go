@@ -75,6 +75,8 @@ func TestExitCodes(t *testing.T) {
 		{scan + " --validate some", 2, "--validate"},
 		{scan + " --lateness -1s", 2, "--lateness"},
 		{scan + " --disable nosuch", 2, "nosuch"},
+		{scan + " --dead-letter events.ndjson", 2, "among the input"}, // it would be emptied
+		{"scan --no-builtin -r rules.yaml . --dead-letter dead.ndjson", 2, "among the input"},
 		{"scan --state x.db -", 2, "standard input"},
 		{"scan -r nosuch.yaml events.ndjson", 2, "nosuch.yaml"},
 		{"scan --no-builtin events.ndjson", 2, "no rules"},

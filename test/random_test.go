@@ -236,7 +236,7 @@ func loadable(t *testing.T, lines []string) (path string, refused int) {
 // that the reference says: those that make them up, and no others.
 func TestRandomRulesMatchWhatTheReferenceSays(t *testing.T) {
 	paths := corpora(t)
-	size := sizeFrom(t, "TRAILTIDE_E2E_RULES", 120)
+	size := sizeFrom(t, "TRAILTIDE_E2E_RULES", 80)
 	for i, name := range []string{"invictus", "stratus-dev", "otrf-ec2-proxy-s3", "panther-dev", "awsdocs-dev"} {
 		t.Run(name, func(t *testing.T) {
 			events := eventsIn(t, paths[name])

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -96,7 +99,41 @@ func (f *scanFlags) check(args []string) error {
 	if f.state != "" && slices.Contains(args, files.Stdin) {
 		errs = append(errs, errors.New("--state: standard input cannot be read again after a stop; scan a file instead"))
 	}
+	if f.deadLetter != "" {
+		errs = append(errs, apart(f.deadLetter, args))
+	}
 	return errors.Join(errs...)
+}
+
+// apart refuses a dead letter that is an input or lies among them: it would be
+// emptied before it is read, or be read as events by the next scan.
+func apart(path string, inputs []string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	info, statErr := os.Stat(path)
+	for _, input := range inputs {
+		names, err := filepath.Glob(input)
+		if err != nil || len(names) == 0 {
+			names = []string{input}
+		}
+		for _, name := range names {
+			in, err := os.Stat(name)
+			if err != nil {
+				continue // the source says so
+			}
+			root, err := filepath.Abs(name)
+			if err != nil {
+				return err
+			}
+			inside := in.IsDir() && strings.HasPrefix(abs, strings.TrimSuffix(root, string(filepath.Separator))+string(filepath.Separator))
+			if inside || statErr == nil && os.SameFile(info, in) {
+				return fmt.Errorf("--dead-letter: %s is among the input (%s)", path, name)
+			}
+		}
+	}
+	return nil
 }
 
 func scan(cmd *cobra.Command, args []string, f *scanFlags) error {
