@@ -18,12 +18,13 @@ type documentText struct {
 	raw          []byte          // the event's bytes as they came, borrowed; for RawText
 	of           *fastjson.Value // nil: none was made
 	text, folded []byte
+	fold         rawFold // of raw; for Hinted
 }
 
 func (d *documentText) make(v *fastjson.Value) {
 	d.of = v
 	d.text = appendCompact(d.text[:0], v)
-	d.folded = appendFold(d.folded[:0], d.text)
+	d.folded = appendFoldBytes(d.folded[:0], d.text)
 }
 
 func (n *Document) eval(e *evaluator, v *fastjson.Value) bool {

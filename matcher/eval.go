@@ -45,7 +45,7 @@ type inside struct {
 
 // begin prepares for an event.
 func (e *evaluator) begin() {
-	e.document.of = nil
+	e.document.of, e.document.fold.made = nil, false
 	for _, in := range e.texts {
 		in.of, in.value = nil, nil
 	}
@@ -57,7 +57,7 @@ func (e *evaluator) text(fold bool) []byte {
 		return e.cur.text
 	}
 	if !e.cur.isFolded {
-		e.folded = appendFold(e.folded[:0], e.cur.text)
+		e.folded = appendFoldBytes(e.folded[:0], e.cur.text)
 		e.cur.isFolded = true
 	}
 	return e.folded

@@ -107,10 +107,10 @@ func (r *reader) keyword(c *chain, values []scalar, note matcher.Note) matcher.N
 	}
 	var nodes []matcher.Node
 	if len(plain) > 0 {
-		nodes = append(nodes, &matcher.Document{Op: textOp(contains, !c.cased, plain), Note: note})
+		nodes = append(nodes, hinted(c, &matcher.Document{Op: textOp(contains, !c.cased, plain), Note: note}, plain))
 	}
 	if len(awkward) > 0 {
-		nodes = append(nodes, everywhere(textOp(contains, !c.cased, awkward)))
+		nodes = append(nodes, hinted(c, everywhere(textOp(contains, !c.cased, awkward)), awkward))
 	}
 	if len(nodes) == 1 {
 		return nodes[0]
@@ -129,4 +129,30 @@ func (p pattern) showsInJSON() bool {
 		}
 	}
 	return true
+}
+
+// hinted tells a search for one of patterns by which pieces of text an event
+// without any of them is known.
+func hinted(c *chain, node matcher.Node, patterns []pattern) matcher.Node {
+	texts := make([]string, len(patterns))
+	exact := !c.cased
+	for i, p := range patterns {
+		text, literal := p.literal()
+		if exact = exact && literal; literal {
+			texts[i] = text
+			continue
+		}
+		for _, t := range p {
+			if len(t.Text) > len(texts[i]) {
+				texts[i] = t.Text
+			}
+		}
+	}
+	if exact {
+		return matcher.NewAnyText(node, texts...)
+	}
+	for i, text := range texts {
+		texts[i] = matcher.PlainPiece(text)
+	}
+	return matcher.NewHinted(node, texts...)
 }

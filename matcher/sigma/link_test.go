@@ -253,7 +253,7 @@ custom: {any: thing}
 			Pos: matcher.Pos{File: "test.yml", Line: 12, Col: 1},
 		},
 	}
-	if diff := cmp.Diff(want, s.Rules, cmpopts.IgnoreFields(matcher.Rule{}, "Cond", "Source")); diff != "" {
+	if diff := cmp.Diff(want, s.Rules, cmpopts.IgnoreFields(matcher.Rule{}, "Cond", "Source"), cmpopts.IgnoreUnexported(matcher.Rule{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
