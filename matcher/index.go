@@ -19,7 +19,7 @@ type index struct {
 	tested []testedBy // ways that bound the event name by tests
 	named  []int32    // rules with a way that bounds the event name
 	rest   *group     // ways that do not
-	cache  *nameCache // nil when nothing is tested
+	cache  *nameCache // nil when no way bounds the event name
 }
 
 // indexedWay is one way of one rule.
@@ -99,14 +99,18 @@ func (m *Matcher) byName(name []byte, ev *cloudtrail.Event) {
 			r = m.resolve(name)
 		}
 		if r != nil {
-			m.collect(r.exact, ev)
-			m.collect(r.tested, ev)
+			if r.exact != nil {
+				m.collect(r.exact, ev)
+			}
+			if r.tested != nil {
+				m.collect(r.tested, ev)
+			}
 			return
 		}
 	}
 	m.name = appendFold(m.name[:0], name)
 	m.collect(x.names.find(m.name), ev)
-	// Only names that are not remembered come here with anything tested.
+	// Only names that cannot be remembered come here.
 	for i := range x.tested {
 		if t := &x.tested[i]; m.holds(t.tests, name) {
 			m.found = append(m.found, x.ways[t.way].rule)

@@ -54,7 +54,7 @@ func buildIndex(rules []*Rule) index {
 	if len(rest) > 0 {
 		x.rest = x.group(rest, nil)
 	}
-	if len(x.tested) > 0 {
+	if len(x.named) > 0 {
 		x.cache = newNameCache()
 	}
 	return x

@@ -262,8 +262,9 @@ func TestNameCache(t *testing.T) {
 	if c.names != 3000 {
 		t.Errorf("%d names remembered, want 3000", c.names)
 	}
-	c.names = maxNames // full
 	m := rs.NewMatcher()
+	c.names = maxNames - 1
+	match(t, m, `{"eventName":"last"}`) // fills it
 	for _, tt := range []struct{ name, want string }{{"new7", "odd"}, {"name9", ""}, {"Name9", "nine"}, {"new8", ""}, {strings.Repeat("x", maxNameBytes) + "7", "odd"}} {
 		if hits, _ := match(t, m, `{"eventName":"`+tt.name+`"}`); ids(hits) != tt.want {
 			t.Errorf("%s with a full cache: %q, want %q", tt.name, ids(hits), tt.want)

@@ -8,8 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Bounds of what is remembered about event names that patterns must be tried
-// on. Real trails have some thousands of names; a hostile stream of new ones
+// Bounds of what is remembered about event names. Real trails have some thousands of names; a hostile stream of new ones
 // fills the cache once, and is evaluated each time from then on.
 const (
 	maxNames     = 64 << 10
@@ -17,11 +16,14 @@ const (
 	maxNameWays  = 1 << 20 // ways in all remembered groups together
 )
 
-// nameCache remembers which rules each distinct event name leads to. Readers
+// nameCache remembers which rules each distinct event name leads to: patterns
+// are tried once a name, and the names that do occur are few and stay in the
+// processor's caches, whatever the rules list. Readers
 // take no lock; any number of Matchers share it.
 type nameCache struct {
 	slots atomic.Pointer[[]atomic.Pointer[resolved]] // open addressing, a power of two
 
+	full   atomic.Bool // no more names are taken
 	mu     sync.Mutex
 	names  int
 	ways   int
@@ -71,6 +73,7 @@ func (c *nameCache) put(r *resolved) {
 	}
 	place(slots, r)
 	c.names++
+	c.full.Store(c.names >= maxNames || c.ways >= maxNameWays)
 }
 
 func place(slots []atomic.Pointer[resolved], r *resolved) {
@@ -87,13 +90,7 @@ func place(slots []atomic.Pointer[resolved], r *resolved) {
 func (m *Matcher) resolve(name []byte) *resolved {
 	x := &m.rs.index
 	c := x.cache
-	if len(name) > maxNameBytes {
-		return nil
-	}
-	c.mu.Lock()
-	full := c.names >= maxNames || c.ways >= maxNameWays
-	c.mu.Unlock()
-	if full {
+	if len(name) > maxNameBytes || c.full.Load() {
 		return nil
 	}
 	var ways []int32

@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	read, invalid, matched, duplicate, unmatched  prometheus.Counter
 	skipped, bytes, late, untimed, conflicts      prometheus.Counter
+	ungrouped                                     prometheus.Counter
 	commits, aborts, storeFailures                prometheus.Counter
 	ruleMatches, ruleSuppressed                   *prometheus.CounterVec
 	ruleEvaluations, ruleSeconds                  *prometheus.CounterVec
@@ -56,6 +57,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		bytes:     counter("payload_bytes_total", "Payload bytes as the source delivered them."),
 		late:      counter("events_late_total", "Matched events that a threshold left out because they are older than the watermark."),
 		untimed:   counter("events_untimed_total", "Matched events that a threshold left out for lack of a usable event time."),
+		ungrouped: counter("events_ungrouped_total", "Matched events that a correlation left out for lack of a group-by field."),
 		conflicts: counter("event_id_conflicts_total", "Duplicates by identity whose bytes differ."),
 
 		commits:        counter("commits_total", "Commits that became durable."),
@@ -92,6 +94,7 @@ func (m *metrics) interval(t *Tally, c *alerting.Counts, stage *alerting.Stage, 
 	m.bytes.Add(float64(t.Bytes))
 	m.late.Add(float64(c.Late))
 	m.untimed.Add(float64(c.Untimed))
+	m.ungrouped.Add(float64(c.Ungrouped))
 	m.conflicts.Add(float64(c.Conflicts))
 	m.commits.Inc()
 	m.commitSeconds.Observe(took.Seconds())

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/trailtide/trailtide/matcher"
 	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
@@ -206,26 +204,11 @@ func (l *lane) matched(it cloudtrail.Item, nanos int64, timed, usable bool) {
 		Position: l.place(it), Partition: rec.Partition,
 		Identity: l.ev.Identity(), Sum: l.ev.Sum(),
 		Time: nanos, HasTime: timed, Timed: usable, Reached: *l.part,
-		Matches: make([]alerting.Match, len(l.hits)),
 	}
 	if !rec.Arrived.IsZero() {
 		ev.Arrived = rec.Arrived.UnixNano()
 	}
-	for i, h := range l.hits {
-		m := &ev.Matches[i]
-		m.Rule, m.Suppressed = h.Rule, h.Suppressed
-		t := h.Rule.Threshold
-		if t == nil {
-			continue
-		}
-		l.key = t.AppendKey(l.key[:0], &l.ev)
-		m.Key = append([]byte(nil), l.key...)
-		if t.Distinct != nil {
-			value, ok := t.AppendDistinct(l.key[:0], &l.ev)
-			l.key = value
-			m.Value, m.NoValue = xxhash.Sum64(value), !ok
-		}
-	}
+	ev.Matches, l.key = alerting.Matches(l.hits, &l.ev, l.key)
 	l.res.events = append(l.res.events, ev)
 }
 

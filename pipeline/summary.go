@@ -13,6 +13,7 @@ import (
 type Summary struct {
 	Tally
 	Late, Untimed, Conflicts int64
+	Ungrouped                int64
 	Suppressed               int64
 	Alerts                   map[sinks.Status]int64
 	Rules                    map[string]int64 // matches by rule
@@ -47,6 +48,7 @@ func (w *Worker) record(interval []*result, c *alerting.Counts, stage *alerting.
 	s.Late += c.Late
 	s.Untimed += c.Untimed
 	s.Conflicts += c.Conflicts
+	s.Ungrouped += c.Ungrouped
 	s.Commits++
 	s.Watermark = stage.Watermark()
 	s.Windows = stage.Windows()

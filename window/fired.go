@@ -18,6 +18,10 @@ func (s *Store) TakeFired(dst []Firing) []Firing {
 	return dst
 }
 
+// Reached is the watermark as keys of p know it: an earlier match of them would
+// be late.
+func (s *Store) Reached(p *Policy) int64 { return p.behind(s.watermark) }
+
 // NextDue is a time up to which Advance finds nothing to do, and after which it
 // may; math.MaxInt64 if there is none. live is as in Advance.
 func (s *Store) NextDue(live bool) int64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trailtide/trailtide/pipeline/engine"
@@ -59,6 +60,9 @@ func plainAlert(id alertID, ev *Event, m *Match) *sinks.Alert {
 
 // drain turns what happened to episodes since the last flush into alerts.
 func (s *Stage) drain(ctx context.Context) error {
+	if len(s.derived) > 0 {
+		return s.drainDerived(ctx)
+	}
 	var failed error
 	s.store.Drain(func(c *window.Change) {
 		if failed == nil {
@@ -156,31 +160,51 @@ func fillGroup(a *sinks.Alert, info *ruleInfo, groupKey []byte) error {
 	return nil
 }
 
-// fillEvidence names the counted events, describes the newest, and adds the raw
-// JSON of the first and the last ones.
-func (s *Stage) fillEvidence(ctx context.Context, a *sinks.Alert, c *window.Change) error {
+// evidence reads the evidence of a change's members.
+func (s *Stage) evidence(ctx context.Context, c *window.Change) ([]evidence, error) {
 	keys := make([][]byte, len(c.Members))
 	for i := range c.Members {
 		keys[i] = evidenceKey(c.Key, c.Members[i].ID)
 	}
 	values, err := s.eng.Evidence(ctx, s.part, keys)
 	if err != nil {
-		return fmt.Errorf("read the evidence of an alert: %w", err)
+		return nil, fmt.Errorf("read the evidence of an alert: %w", err)
 	}
-	a.EventIDs = make([]string, 0, len(values))
-	var e evidence
-	budget := eventsBudget
+	list := make([]evidence, len(values))
 	for i, v := range values {
-		if v == nil {
+		if list[i].missing = v == nil; v == nil {
+			continue
+		}
+		if err := list[i].decode(v); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// fillEvidence names the counted events, describes the newest, and adds the raw
+// JSON of the first and the last ones.
+func (s *Stage) fillEvidence(ctx context.Context, a *sinks.Alert, c *window.Change) error {
+	list, err := s.evidence(ctx, c)
+	if err != nil {
+		return err
+	}
+	a.EventIDs = make([]string, 0, len(list))
+	newest := new(evidence)
+	budget := eventsBudget
+	for i := range list {
+		e := &list[i]
+		if e.missing {
 			a.EvidenceCut = true
 			continue
 		}
-		e = evidence{}
-		if err := e.decode(v); err != nil {
-			return err
+		newest = e
+		for _, id := range e.eventIDs() {
+			if e.ids == nil || !slices.Contains(a.EventIDs, id) { // two firings may share an event
+				a.EventIDs = append(a.EventIDs, id)
+			}
 		}
-		a.EventIDs = append(a.EventIDs, e.summary.EventID)
-		if i >= headEvents && i < len(values)-tailEvents {
+		if i >= headEvents && i < len(list)-tailEvents {
 			continue
 		}
 		if len(e.raw) > budget {
@@ -190,12 +214,12 @@ func (s *Stage) fillEvidence(ctx context.Context, a *sinks.Alert, c *window.Chan
 		budget -= len(e.raw)
 		a.Events = append(a.Events, json.RawMessage(e.raw))
 	}
-	describe(a, &e) // the newest member's
+	describe(a, newest)
 	return nil
 }
 
 func (s *Stage) dropEvidence(c *window.Change) {
-	for i := range c.Members {
+	for i := range c.Members[:len(c.Members)-c.Kept] {
 		s.txn.Delete(engine.Evidence, evidenceKey(c.Key, c.Members[i].ID))
 	}
 }

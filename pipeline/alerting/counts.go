@@ -8,6 +8,7 @@ type Counts struct {
 	Duplicate int64 // events whose every match was seen before
 	Late      int64 // matched events that a threshold left out for being late
 	Untimed   int64 // matched events that a threshold left out for lack of a usable time
+	Ungrouped int64 // matched events that a correlation left out for lack of a group-by field
 	Conflicts int64 // duplicates whose bytes differ
 	Rules     map[string]*RuleCounts
 	// Arrivals are the bus times of events that made an alert or counted

@@ -42,12 +42,17 @@ type Match struct {
 	Rule       *matcher.Rule
 	Suppressed *matcher.Suppression
 	Key        []byte // of a threshold: the group-by key
-	Value      uint64 // of a distinct threshold: hash of the value
-	NoValue    bool   // of a distinct threshold: the event lacks the field
+	Value      uint64 // of a distinct threshold: hash of the value; of a correlation: see window.Match
+	NoValue    bool   // the event lacks the field whose value counts, or has no number there
+	NoGroup    bool   // of a correlation: the event lacks a group-by field
 }
 
-// evidenceVersion is the first byte of an encoded evidence entry.
-const evidenceVersion = 1
+// The first byte of an encoded evidence entry. Only that of a firing, which
+// stands for several events, needs the second version.
+const (
+	evidenceVersion = 1
+	firingVersion   = 2
+)
 
 var errEvidence = errors.New("evidence entry is damaged")
 
@@ -57,6 +62,16 @@ type evidence struct {
 	position    string
 	suppression string
 	raw         []byte
+	ids         []string // of a firing: the IDs of all its events
+	missing     bool     // there is no such entry: it was dropped for a bound
+}
+
+// eventIDs are the IDs of the events that e is about.
+func (e *evidence) eventIDs() []string {
+	if e.ids != nil {
+		return e.ids
+	}
+	return []string{e.summary.EventID}
 }
 
 func (e *evidence) strings() [10]*string {
@@ -69,13 +84,25 @@ func (e *evidence) strings() [10]*string {
 
 // append encodes e: the version, then each field with its length.
 func (e *evidence) append(dst []byte) []byte {
-	dst = append(dst, evidenceVersion)
+	if e.ids == nil {
+		dst = append(dst, evidenceVersion)
+	} else {
+		dst = append(dst, firingVersion)
+	}
 	for _, s := range e.strings() {
 		dst = binary.AppendUvarint(dst, uint64(len(*s)))
 		dst = append(dst, *s...)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.raw)))
-	return append(dst, e.raw...)
+	dst = append(dst, e.raw...)
+	if e.ids != nil {
+		dst = binary.AppendUvarint(dst, uint64(len(e.ids)))
+		for _, id := range e.ids {
+			dst = binary.AppendUvarint(dst, uint64(len(id)))
+			dst = append(dst, id...)
+		}
+	}
+	return dst
 }
 
 // decode reads what append wrote. raw points into b.
@@ -83,8 +110,9 @@ func (e *evidence) decode(b []byte) error {
 	if len(b) == 0 {
 		return errEvidence
 	}
-	if b[0] != evidenceVersion {
-		return fmt.Errorf("evidence entry has format %d, this version reads %d", b[0], evidenceVersion)
+	version := b[0]
+	if version != evidenceVersion && version != firingVersion {
+		return fmt.Errorf("evidence entry has format %d, this version reads up to %d", version, firingVersion)
 	}
 	b = b[1:]
 	next := func() ([]byte, bool) {
@@ -108,5 +136,21 @@ func (e *evidence) decode(b []byte) error {
 		return errEvidence
 	}
 	e.raw = raw
+	if version == evidenceVersion {
+		return nil
+	}
+	n, w := binary.Uvarint(b)
+	if w <= 0 || n > uint64(len(b)) {
+		return errEvidence
+	}
+	b = b[w:]
+	e.ids = make([]string, 0, n)
+	for range n {
+		id, ok := next()
+		if !ok {
+			return errEvidence
+		}
+		e.ids = append(e.ids, string(id))
+	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/trailtide/trailtide/matcher"
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
 	"github.com/trailtide/trailtide/pipeline/engine"
-	"github.com/trailtide/trailtide/window"
 )
 
 // ruleInfo is what an alert tells of its rule. It is stored beside the windows,
@@ -24,6 +23,7 @@ type ruleInfo struct {
 	Sinks       []string   `json:"sinks,omitempty"`
 	Save        bool       `json:"save"`
 	GroupBy     [][]string `json:"group_by,omitempty"`
+	Feeds       []feedInfo `json:"feeds,omitempty"` // correlations that count its firings
 
 	rule *matcher.Rule // nil after a restart, until the rule matches again
 }
@@ -38,6 +38,7 @@ func infoOf(r *matcher.Rule) *ruleInfo {
 			i.GroupBy = append(i.GroupBy, p)
 		}
 	}
+	i.Feeds = feedsOf(r)
 	return i
 }
 
@@ -59,6 +60,8 @@ type ruleBook struct {
 	byHash map[uint64]*ruleInfo
 	fresh  []uint64 // changed in the open interval
 	flying []uint64 // flushed, commit not yet known
+
+	chained bool // some rule's firings are counted
 }
 
 func newRuleBook() *ruleBook { return &ruleBook{byHash: make(map[uint64]*ruleInfo)} }
@@ -68,8 +71,13 @@ func (b *ruleBook) know(r *matcher.Rule) {
 	if i := b.byHash[r.Hash]; i != nil && i.rule == r {
 		return
 	}
-	b.byHash[r.Hash] = infoOf(r)
+	i := infoOf(r)
+	b.byHash[r.Hash] = i
 	b.fresh = append(b.fresh, r.Hash)
+	b.chained = b.chained || len(i.Feeds) > 0
+	for _, f := range r.Feeds() {
+		b.know(f.To)
+	}
 }
 
 func (b *ruleBook) get(hash uint64) *ruleInfo { return b.byHash[hash] }
@@ -84,6 +92,7 @@ func (b *ruleBook) load(hexHash string, value []byte) error {
 		return fmt.Errorf("read the rule of stored windows %q: %w", hexHash, err)
 	}
 	b.byHash[hash] = i
+	b.chained = b.chained || len(i.Feeds) > 0
 	return nil
 }
 
@@ -104,14 +113,4 @@ func (b *ruleBook) commit() { b.flying = b.flying[:0] }
 func (b *ruleBook) rollback() {
 	b.fresh = append(b.fresh, b.flying...)
 	b.flying = b.flying[:0]
-}
-
-func policyOf(t *matcher.Threshold) window.Policy {
-	switch {
-	case t.AbsentFor > 0:
-		return window.Policy{Kind: window.Absence, Within: t.AbsentFor, Realert: t.Realert}
-	case t.Distinct != nil:
-		return window.Policy{Kind: window.Distinct, N: t.Count, Within: t.Window, Realert: t.Realert}
-	}
-	return window.Policy{Kind: window.Count, N: t.Count, Within: t.Window, Realert: t.Realert}
 }

@@ -48,6 +48,9 @@ type Stage struct {
 	counts Counts // of the open interval
 	now    time.Time
 	key    []byte // scratch: window key
+
+	fired   []window.Firing      // scratch
+	derived map[derived][][]byte // firings of the open interval that count as matches: evidence keys
 }
 
 // Open takes partition p of eng over and restores its state.
@@ -62,7 +65,7 @@ func Open(ctx context.Context, eng engine.Engine, p int, o Options) (*Stage, err
 		store: store,
 		seen:  window.NewSeen(o.MaxSeen),
 		marks: window.NewWatermark(o.Lateness),
-		rules: newRuleBook(),
+		rules: newRuleBook(), derived: make(map[derived][][]byte),
 	}
 	if err := eng.Restore(ctx, p, s.load); err != nil {
 		return nil, fmt.Errorf("restore window state of partition %d: %w", p, err)
@@ -129,18 +132,17 @@ func (s *Stage) Closed(name string) { s.marks.Close(name) }
 // Advance fires what is due. live says that the source is connected and read
 // to its end: only then does absence fire.
 func (s *Stage) Advance(live bool) {
-	w := s.marks.Value()
-	s.store.Advance(w, live)
-	s.seen.Advance(w)
+	s.advance(live)
+	s.seen.Advance(s.marks.Value())
 }
 
 // Apply counts one event's matches. The event is retained.
 func (s *Stage) Apply(ev *Event) {
 	if ev.Reached != math.MinInt64 {
 		s.marks.Observe(ev.Partition, ev.Reached)
-		s.store.Advance(s.marks.Value(), false)
+		s.advance(false)
 	}
-	fresh, late, untimed, conflict := false, false, false, false
+	fresh, late, untimed, conflict, ungrouped := false, false, false, false, false
 	for i := range ev.Matches {
 		m := &ev.Matches[i]
 		s.counts.rule(m.Rule.ID).Matches++
@@ -153,6 +155,9 @@ func (s *Stage) Apply(ev *Event) {
 			outcome = s.plain(ev, m)
 		case m.Suppressed != nil && !m.Suppressed.OnKey:
 			outcome = window.Counted // ignored: does not count towards the threshold
+		case m.NoGroup:
+			ungrouped = true
+			outcome = window.Counted // matched, without a group to count in
 		case m.NoValue:
 			outcome = window.Counted // matched, without a value to count
 		case !ev.Timed:
@@ -180,6 +185,7 @@ func (s *Stage) Apply(ev *Event) {
 	}
 	s.counts.Late += one(late)
 	s.counts.Untimed += one(untimed)
+	s.counts.Ungrouped += one(ungrouped)
 	s.counts.Conflicts += one(conflict)
 }
 
@@ -218,8 +224,15 @@ func (s *Stage) threshold(ev *Event, m *Match) window.Outcome {
 		Key: s.key, Policy: policyOf(m.Rule.Threshold),
 		Time: ev.Time, ID: window.ID(ev.Identity), Sum: ev.Sum, Value: m.Value,
 	})
+	s.putEvidence(ev, m, outcome)
+	s.feed()
+	return outcome
+}
+
+// putEvidence keeps what an alert may tell of a match that counted.
+func (s *Stage) putEvidence(ev *Event, m *Match, outcome window.Outcome) {
 	if outcome != window.Counted {
-		return outcome
+		return
 	}
 	e := evidence{summary: ev.Summary, position: ev.Position, raw: ev.Raw}
 	if m.Suppressed != nil {
@@ -227,7 +240,6 @@ func (s *Stage) threshold(ev *Event, m *Match) window.Outcome {
 	}
 	s.txn.Put(engine.Evidence, evidenceKey(s.key, window.ID(ev.Identity)), e.append(nil))
 	s.counts.arrived(ev.Arrived)
-	return outcome
 }
 
 // Flush puts everything that the interval changed into the transaction.
@@ -262,6 +274,7 @@ func (s *Stage) Committed() Counts {
 	s.seen.Commit()
 	s.marks.Commit()
 	s.rules.commit()
+	clear(s.derived)
 	s.txn = nil
 	return s.counts
 }
@@ -273,6 +286,7 @@ func (s *Stage) RolledBack() {
 	s.seen.Rollback()
 	s.marks.Rollback()
 	s.rules.rollback()
+	clear(s.derived)
 	s.txn = nil
 	s.counts = Counts{}
 }

@@ -57,8 +57,12 @@ type Event struct {
 
 	seen    uint64 // bit i: at[i] is set
 	at      [fieldCount]span
+	last    field             // the one read last, fieldOther at first
+	follows [fieldCount]field // what came after each field the last time, of events before too
 	others  []other
 	scratch []byte // unescaped text; grows only, so that what was returned stays valid
+
+	day day // of the time read last, of events before too
 
 	parser *fastjson.Parser
 	parsed bool
@@ -113,7 +117,7 @@ func (e *Event) open(raw []byte) {
 	}
 	e.raw = raw
 	e.pos, e.closed, e.alone, e.err = 0, false, false, nil
-	e.seen = 0
+	e.seen, e.last = 0, fieldOther
 	if cap(e.others) > keepOthers {
 		e.others = nil
 	}
@@ -191,7 +195,7 @@ func (e *Event) Time() (nanos int64, ok bool) {
 	if b == nil {
 		return 0, false
 	}
-	return ParseTime(b)
+	return e.day.parse(b)
 }
 
 func (e *Event) stringField(f field) []byte {

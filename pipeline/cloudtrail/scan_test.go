@@ -300,14 +300,53 @@ func kindOf(v *fastjson.Value) Kind {
 	}[v.Type()]
 }
 
+// What an Event has learned of the order of keys changes nothing about what it
+// says of the next event.
+func TestScanAfterOtherEvents(t *testing.T) {
+	docs := []string{
+		consoleLogin,
+		`{"eventTime":"1","eventName":"a","eventTime":"2","x":1,"eventName":"b"}`,
+		`{"eventName":"a","x":2,"eventTime":"1"}`,
+		`{"eventName" : "spaced" , "eventTime":"1"}`,
+		`{"event\u004eame":"escaped","eventTime":"1","eventName":"c"}`,
+		`{"x":1,"eventName":"d","eventTime":`,
+		`{"eventName":"e","eventTime":"1"`,
+		`{"eventName":"f","eventTime"}`,
+		`{"eventName":"g","eventTime":`,
+		`{"eventName":"g","eventTime":}`,
+		`{"eventName":"h","eventTimes":"1"}`,
+		`{}`,
+	}
+	used := new(Event)
+	for range 3 {
+		for _, before := range docs {
+			for _, doc := range docs {
+				fresh := new(Event)
+				used.Reset([]byte(before))
+				used.Scan(Path{"absent"})
+				used.Reset([]byte(doc))
+				fresh.Reset([]byte(doc))
+				for _, key := range []string{"eventName", "eventTime", "x", "absent"} {
+					got, kind := used.Scan(Path{key})
+					want, wantKind := fresh.Scan(Path{key})
+					if string(got) != string(want) || kind != wantKind || (used.Broken() == nil) != (fresh.Broken() == nil) {
+						t.Fatalf("%s of %s after %s: %q, %d, %v; want %q, %d, %v",
+							key, doc, before, got, kind, used.Broken(), want, wantKind, fresh.Broken())
+					}
+				}
+			}
+		}
+	}
+}
+
 func FuzzScan(f *testing.F) {
 	f.Add([]byte(consoleLogin), "userIdentity.arn", "userAgent")
 	f.Add([]byte(`{"a":1,"a":2}`), "a", "b")
 	f.Add([]byte(`{"\u0061":{"b":[1]},"a":2}`), "a.b", "a")
 	f.Add([]byte(` { "a" : "\\\"" , "b":"\"","c\\":{"\"":-0.1E+2}}`), "b", `c\."`)
 	f.Add([]byte(`{"a":nan,"b":-Inf,"c":"`+"\xff\n"+`\ud83d\ude00\ud800\u12"}`), "c", "b")
+	e := new(Event) // with what it learned before
 	f.Fuzz(func(t *testing.T, doc []byte, first, second string) {
-		e := new(Event)
 		e.Reset(doc)
 		paths := [2][]string{strings.Split(first, "."), strings.Split(second, ".")}
 		var texts [2]string

@@ -39,6 +39,44 @@ func ParseTime(b []byte) (nanos int64, ok bool) {
 	return seconds*1e9 + fraction, true
 }
 
+// day remembers the last day that was parsed: events of one file or partition
+// mostly share it.
+type day struct {
+	text     [len("2006-01-02T")]byte
+	midnight int64 // Unix nanoseconds
+}
+
+// parse is ParseTime.
+func (d *day) parse(b []byte) (nanos int64, ok bool) {
+	const plain = len("2006-01-02T15:04:05Z")
+	if len(b) != plain || b[len(d.text)-1] != 'T' || b[plain-1] != 'Z' {
+		return ParseTime(b)
+	}
+	if string(b[:len(d.text)]) != string(d.text[:]) {
+		if nanos, ok = ParseTime(b); ok {
+			copy(d.text[:], b)
+			clock, _ := parseClock(b[len(d.text):])
+			d.midnight = nanos - clock
+		}
+		return nanos, ok
+	}
+	clock, ok := parseClock(b[len(d.text):])
+	return d.midnight + clock, ok
+}
+
+// parseClock reads hh:mm:ss at the beginning of b, which is long enough, as
+// nanoseconds.
+func parseClock(b []byte) (nanos int64, ok bool) {
+	hour, ok1 := digits2(b)
+	minute, ok2 := digits2(b[3:])
+	second, ok3 := digits2(b[6:])
+	ok = ok1 && ok2 && ok3 && b[2] == ':' && b[5] == ':' && hour <= 23 && minute <= 59 && second <= 59
+	if !ok {
+		return 0, false
+	}
+	return int64(hour*3600+minute*60+second) * 1e9, true
+}
+
 // parseFraction reads ".digits" if b begins with it.
 func parseFraction(b []byte) (nanos int64, rest []byte, ok bool) {
 	if len(b) == 0 || b[0] != '.' {

@@ -60,12 +60,35 @@ func TestEventTime(t *testing.T) {
 	}
 }
 
+// A remembered day changes nothing about what a time is.
+func TestRememberedDay(t *testing.T) {
+	times := []string{
+		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0000:00:00Z", "2026-03-04T05:06:07Z", "2026-03-04T23:59:59Z", "2026-03-04T24:00:00Z",
+		"2026-03-04T05:06:07+01:00", "2026-03-04T05:06:07.5Z", "2026-03-04T05.06:07Z", "2026-03-04T05:0a:07Z", "2026-03-05T00:00:00Z",
+		"1969-12-31T23:59:59Z", "1969-12-31T00:00:00Z", "2026-02-30T05:06:07Z", "2026-02-30T05:06:08Z", "", "2026-03-04T05:06:60Z",
+	}
+	var d day
+	for _, before := range times {
+		for _, s := range times {
+			d.parse([]byte(before))
+			got, ok := d.parse([]byte(s))
+			if want, wantOK := ParseTime([]byte(s)); got != want && wantOK || ok != wantOK {
+				t.Errorf("%q after %q: %d, %v; want %d, %v", s, before, got, ok, want, wantOK)
+			}
+		}
+	}
+}
+
 func FuzzTime(f *testing.F) {
 	for _, s := range []string{"2026-03-04T05:06:07Z", "2024-02-29T23:59:59.123-11:30", "1900-02-29T00:00:00Z", "2026-03-04T05:06:60+23:59"} {
 		f.Add(s)
 	}
+	var d day
 	f.Fuzz(func(t *testing.T, s string) {
 		got, ok := ParseTime([]byte(s))
+		if nanos, valid := d.parse([]byte(s)); valid != ok || ok && nanos != got {
+			t.Fatalf("%q is %d, %v with a remembered day, otherwise %d, %v", s, nanos, valid, got, ok)
+		}
 		want, err := time.Parse(time.RFC3339Nano, s)
 		if ok && (err != nil || got != want.UnixNano()) {
 			t.Fatalf("ParseTime(%q) = %d; time.Parse has %v, %v", s, got, want, err)
