@@ -42,6 +42,8 @@ type RulesConfig struct {
 	Watch   *bool    `yaml:"watch"`   // reload when a file changes; default true
 	Enable  []string `yaml:"enable"`  // switch rules on, by ID; * stands for any text
 	Disable []string `yaml:"disable"` // switch rules off
+	// Placeholders are the values of %name% in Sigma rules.
+	Placeholders map[string][]string `yaml:"placeholders"`
 }
 
 // SQLiteConfig is the embedded engine.

@@ -28,7 +28,7 @@ configuration or rules, 3 runtime.`,
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newScan(), newRun(), newCheck(), newRules(), newAlerts(), newDeadLetters(), newDemo(), newVersion())
+	root.AddCommand(newScan(), newQuery(), newRun(), newCheck(), newRules(), newAlerts(), newDeadLetters(), newDemo(), newVersion())
 	return root
 }
 

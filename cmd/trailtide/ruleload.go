@@ -18,6 +18,8 @@ type ruleChoice struct {
 	noBuiltin bool
 	disable   []string // rule IDs, * stands for any text
 	enable    []string
+	// placeholders are the values of %name% in Sigma rules.
+	placeholders map[string][]string
 }
 
 func (c *ruleChoice) flags(cmd *cobra.Command) {
@@ -33,6 +35,7 @@ type loadedRules struct {
 	set      *matcher.Ruleset
 	suppress []*matcher.Suppression // global ones
 	warnings []native.Warning
+	notes    []string // documents that were left out
 	files    []string // read
 	dirs     []string // searched
 }
@@ -40,10 +43,7 @@ type loadedRules struct {
 // loadRules reads and compiles. All errors are reported at once; files and dirs
 // are there even with an error, for a watcher.
 func loadRules(c ruleChoice) (*loadedRules, error) {
-	l := &loadedRules{}
-	own, err := native.LoadFiles(c.paths)
-	l.warnings, l.files, l.dirs = own.Warnings, own.Files, own.Dirs
-	rules, suppress := own.Rules, own.Suppress
+	l, rules, err := readRules(c.paths, c.placeholders)
 	errs := []error{err}
 	if !c.noBuiltin {
 		pack, err := native.Loader{}.LoadFS(builtin.FS(), ".")
@@ -52,7 +52,7 @@ func loadRules(c ruleChoice) (*loadedRules, error) {
 			r.Builtin = true
 		}
 		rules = append(rules, pack.Rules...)
-		suppress = append(suppress, pack.Suppress...)
+		l.suppress = append(l.suppress, pack.Suppress...)
 	}
 	errs = append(errs, toggle(rules, c.enable, true), toggle(rules, c.disable, false))
 	if err := errors.Join(errs...); err != nil {
@@ -61,8 +61,7 @@ func loadRules(c ruleChoice) (*loadedRules, error) {
 	if len(rules) == 0 {
 		return l, errors.New("there are no rules: name some with --rules, or leave the built-in ones in")
 	}
-	l.suppress = suppress
-	l.set, err = matcher.Compile(rules, matcher.Options{Suppress: suppress})
+	l.set, err = matcher.Compile(rules, matcher.Options{Suppress: l.suppress})
 	return l, err
 }
 

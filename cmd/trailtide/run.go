@@ -221,7 +221,7 @@ func (w *watched) dirs(paths []string) []string {
 }
 
 func (c *RulesConfig) choice() ruleChoice {
-	return ruleChoice{paths: c.Paths, noBuiltin: !*c.Builtin, enable: c.Enable, disable: c.Disable}
+	return ruleChoice{paths: c.Paths, noBuiltin: !*c.Builtin, enable: c.Enable, disable: c.Disable, placeholders: c.Placeholders}
 }
 
 func warnRules(log *zap.Logger, l *loadedRules) {

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/trailtide/trailtide/matcher"
+	"github.com/trailtide/trailtide/matcher/cloudwatch"
+	"github.com/trailtide/trailtide/matcher/eventbridge"
+	"github.com/trailtide/trailtide/matcher/lucene"
+	"github.com/trailtide/trailtide/matcher/native"
+	"github.com/trailtide/trailtide/matcher/sigma"
+)
+
+// nativeLoader reads native rules, whose conditions may be written in the other
+// languages. warn gets what those say.
+func nativeLoader(warn func(native.Warning)) native.Loader {
+	return native.Loader{Languages: map[string]native.Language{
+		"cloudwatch":  cloudwatch.Language(warn),
+		"eventbridge": eventbridge.Language(eventbridge.Options{}, warn),
+		"lucene":      lucene.Parser{}.Language(warn),
+	}}
+}
+
+// readRules reads native and Sigma rules, which may lie side by side: every file
+// is told by what is in it.
+func readRules(paths []string, placeholders map[string][]string) (*loadedRules, []*matcher.Rule, error) {
+	l := &loadedRules{}
+	sig, sigmaErr := sigma.LoadFiles(paths, sigma.Options{Placeholders: placeholders})
+	own, nativeErr := nativeLoader(func(w native.Warning) { l.warnings = append(l.warnings, w) }).LoadFiles(sig.Other)
+	l.warnings = append(append(l.warnings, own.Warnings...), sig.Warnings...)
+	for _, s := range sig.Skipped {
+		l.notes = append(l.notes, s.String())
+	}
+	for _, c := range sig.Uncounted() {
+		sigmaErr = errors.Join(sigmaErr, fmt.Errorf("%s: correlation %s: type %s with this condition is not supported yet", c.Pos, c.ID, c.Type))
+	}
+	l.files, l.dirs, l.suppress = sig.Files, sig.Dirs, own.Suppress
+	return l, append(own.Rules, sig.Alerting()...), errors.Join(sigmaErr, nativeErr)
+}
+
+// queryRules reads an expression in a language as rules: one, or of files all
+// that are in them. The IDs mean nothing.
+func queryRules(language, name, expression string) ([]*matcher.Rule, []native.Warning, error) {
+	var node matcher.Node
+	var warnings []native.Warning
+	var err error
+	switch language {
+	case "native":
+		if native.HasRules([]byte(expression)) {
+			set, err := nativeLoader(func(w native.Warning) { warnings = append(warnings, w) }).Parse(name, []byte(expression))
+			return conditions(set.Rules), append(warnings, set.Warnings...), err
+		}
+		node, warnings, err = native.ParseMatch(name, []byte(expression))
+	case "sigma":
+		set, err := sigma.Parse(name, []byte(expression), sigma.Options{})
+		if err == nil && len(set.Rules) == 0 {
+			err = fmt.Errorf("%s: there is no Sigma rule for CloudTrail", name)
+			for _, s := range set.Skipped {
+				err = errors.Join(err, errors.New(s.String()))
+			}
+		}
+		return conditions(set.Rules), set.Warnings, err
+	case "cloudwatch":
+		node, warnings, err = cloudwatch.Parse(name, strings.TrimRight(expression, "\r\n"), matcher.Pos{})
+	case "eventbridge":
+		node, warnings, err = eventbridge.Parse(name, []byte(expression))
+	case "lucene":
+		node, warnings, err = lucene.Parse(name, strings.TrimRight(expression, "\r\n"), matcher.Pos{})
+	default:
+		return nil, nil, fmt.Errorf("--language: %q is not native, sigma, cloudwatch, eventbridge or lucene", language)
+	}
+	if err != nil {
+		return nil, warnings, err
+	}
+	return []*matcher.Rule{{ID: "query", Enabled: true, Cond: node}}, warnings, nil
+}
+
+// namelessRules reads an EventBridge pattern for objects that need not be
+// CloudTrail records: one with a detail is an EventBridge event as it is. It
+// costs more than the plain form, which serves every object with an event name.
+func namelessRules(language, name, expression string) ([]*matcher.Rule, error) {
+	if language != "eventbridge" {
+		return nil, nil
+	}
+	node, _, err := eventbridge.ParseWith(name, []byte(expression), eventbridge.Options{Envelopes: true})
+	if err != nil {
+		return nil, err
+	}
+	return []*matcher.Rule{{ID: "query", Enabled: true, Cond: node}}, nil
+}
+
+// conditions leaves of rules what a search needs: whether an event matches.
+func conditions(rules []*matcher.Rule) []*matcher.Rule {
+	out := make([]*matcher.Rule, len(rules))
+	for i, r := range rules {
+		out[i] = &matcher.Rule{ID: fmt.Sprintf("query-%d", i), Enabled: true, Cond: r.Cond, Pos: r.Pos}
+	}
+	return out
+}
