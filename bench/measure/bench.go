@@ -18,10 +18,14 @@ func Bench(b *testing.B, o Options, instructions bool, contenders ...Contender) 
 	for i := range contenders {
 		run := -1
 		b.Run(contenders[i].Name, func(b *testing.B) {
+			b.Helper()
 			if b.N == 1 { // the framework begins every run with it, and asks again with more
 				if run++; run == len(races) {
 					races = append(races, Race(o, contenders...))
 				}
+			}
+			if run >= len(races) {
+				b.Fatal("a contender failed")
 			}
 			races[run][i].report(b, races[run][0].Name, instructions)
 		})
