@@ -78,20 +78,21 @@ type lane struct {
 	ev      cloudtrail.Event
 	hits    []matcher.Hit
 	key     []byte
-	reached map[string]int64
+	reached []PartitionTime       // greatest event time of each partition in the batch
+	at      map[string]int        // of partitions in reached
 	emit    func(cloudtrail.Item) // l.item, bound once
 
 	// the batch and record at hand
 	batch *Batch
 	rec   int
-	part  *int64 // greatest event time of the record's partition
+	part  int    // of the record's partition in reached
 	label string // of the record, once asked for
 	now   int64
 	res   *result
 }
 
 func newLane(limits cloudtrail.Limits, full bool) *lane {
-	l := &lane{unwrapper: cloudtrail.NewUnwrapper(limits), full: full, reached: make(map[string]int64)}
+	l := &lane{unwrapper: cloudtrail.NewUnwrapper(limits), full: full, at: make(map[string]int)}
 	l.emit = l.item
 	return l
 }
@@ -103,14 +104,15 @@ func (l *lane) process(b *Batch, rs *matcher.Ruleset, now time.Time) *result {
 	}
 	res := &result{open: b.Open, idle: b.Idle, closed: b.Closed, live: b.Live, positions: make(map[string][]byte)}
 	l.batch, l.res, l.now = b, res, now.UnixNano()
-	clear(l.reached)
+	l.reached, l.part = l.reached[:0], -1
+	clear(l.at)
 	maps.Copy(res.positions, b.Positions)
 	for i := range b.Records {
 		l.record(i)
 	}
-	for p, t := range l.reached {
-		if t != math.MinInt64 {
-			res.reached = append(res.reached, PartitionTime{p, t})
+	for _, p := range l.reached {
+		if p.Time != math.MinInt64 {
+			res.reached = append(res.reached, p)
 		}
 	}
 	for _, end := range b.Closed {
@@ -135,11 +137,9 @@ func (l *lane) process(b *Batch, rs *matcher.Ruleset, now time.Time) *result {
 func (l *lane) record(i int) {
 	rec := &l.batch.Records[i]
 	l.rec, l.label = i, ""
-	t, ok := l.reached[rec.Partition]
-	if !ok {
-		t = math.MinInt64
+	if l.part < 0 || l.reached[l.part].Partition != rec.Partition {
+		l.partition(rec.Partition)
 	}
-	l.part = &t
 	if rec.Problem != "" {
 		l.res.tally.Read++
 		l.invalid(l.place(cloudtrail.Item{}), rec.Problem, rec.Payload)
@@ -147,12 +147,22 @@ func (l *lane) record(i int) {
 		l.res.tally.Bytes += int64(len(rec.Payload))
 		l.unwrapper.Unwrap(rec.Payload, &l.ev, l.emit)
 	}
-	l.reached[rec.Partition] = t
 	if last := i+1 == len(l.batch.Records) || l.batch.Records[i+1].Partition != rec.Partition; last {
 		if p := l.batch.Places.Position(i); p != nil {
 			l.res.positions[rec.Partition] = p
 		}
 	}
+}
+
+// partition makes part the place of the named partition.
+func (l *lane) partition(name string) {
+	i, ok := l.at[name]
+	if !ok {
+		i = len(l.reached)
+		l.at[name] = i
+		l.reached = append(l.reached, PartitionTime{name, math.MinInt64})
+	}
+	l.part = i
 }
 
 func (l *lane) item(it cloudtrail.Item) {
@@ -182,7 +192,8 @@ func (l *lane) item(it cloudtrail.Item) {
 		return
 	}
 	if usable {
-		*l.part = max(*l.part, nanos)
+		p := &l.reached[l.part]
+		p.Time = max(p.Time, nanos)
 	}
 	if len(hits) == 0 {
 		l.res.tally.Unmatched++
@@ -203,7 +214,7 @@ func (l *lane) matched(it cloudtrail.Item, nanos int64, timed, usable bool) {
 		Summary: cloudtrail.Summarize(tree), Raw: append([]byte(nil), l.ev.Raw()...),
 		Position: l.place(it), Partition: rec.Partition,
 		Identity: l.ev.Identity(), Sum: l.ev.Sum(),
-		Time: nanos, HasTime: timed, Timed: usable, Reached: *l.part,
+		Time: nanos, HasTime: timed, Timed: usable, Reached: l.reached[l.part].Time,
 	}
 	if !rec.Arrived.IsZero() {
 		ev.Arrived = rec.Arrived.UnixNano()
