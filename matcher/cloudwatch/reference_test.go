@@ -20,6 +20,7 @@ type refCond struct {
 	op       string   // = != < <= > >= null true false absent
 	kind     string   // text, glob, number, regex, star
 	value    string
+	re       *regexp.Regexp // of a glob or regex
 }
 
 var refToken = regexp.MustCompile(`^(?:\|\||&&|[(){}]|!=|<=|>=|[=<>]|"(?:[^"\\]|\\.)*"|%(?:[^%\\]|\\.)*%|\$(?:\.\['[^']*'\]|\.[\w*-]+|\[\d+\]|\[\*\])+|[A-Za-z0-9_.*:/@+-]+)`)
@@ -84,6 +85,12 @@ func refParse(src string) (refCond, error) {
 			c.kind, c.value = "number", v
 		default:
 			c.kind, c.value = "glob", v
+		}
+		switch c.kind {
+		case "glob":
+			c.re = refGlob(c.value)
+		case "regex":
+			c.re = regexp.MustCompile(c.value)
 		}
 		return c
 	}
@@ -190,10 +197,8 @@ func refHolds(c refCond, v any) bool {
 	switch c.kind {
 	case "star":
 		return true
-	case "glob":
-		return isText && refGlob(c.value, text)
-	case "regex":
-		return isText && regexp.MustCompile(c.value).MatchString(text)
+	case "glob", "regex":
+		return isText && c.re.MatchString(text)
 	}
 	order := 0
 	switch v := v.(type) {
@@ -220,12 +225,12 @@ func refHolds(c refCond, v any) bool {
 	}
 }
 
-func refGlob(pattern, text string) bool {
+func refGlob(pattern string) *regexp.Regexp {
 	parts := strings.Split(pattern, "*")
 	for i, part := range parts {
 		parts[i] = regexp.QuoteMeta(part)
 	}
-	return regexp.MustCompile(`(?s)\A` + strings.Join(parts, ".*") + `\z`).MatchString(text)
+	return regexp.MustCompile(`(?s)\A` + strings.Join(parts, ".*") + `\z`)
 }
 
 type refObject map[string]any
