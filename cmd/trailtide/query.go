@@ -19,13 +19,14 @@ import (
 
 // queryFlags are the flags of query.
 type queryFlags struct {
-	language string
-	output   string
-	count    bool
-	allFiles bool
-	lanes    int
-	quiet    bool
-	limits   cloudtrail.Limits
+	language     string
+	output       string
+	count        bool
+	allFiles     bool
+	lanes        int
+	quiet        bool
+	placeholders []string
+	limits       cloudtrail.Limits
 }
 
 func newQuery() *cobra.Command {
@@ -54,6 +55,7 @@ removed.`,
 	fl.BoolVar(&f.allFiles, "all-files", false, "read every file of a directory, whatever its name")
 	fl.IntVar(&f.lanes, "jobs", 0, "goroutines that match (default: one a core)")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "say nothing of warnings and of what could not be read")
+	fl.StringArrayVar(&f.placeholders, "placeholder", nil, "NAME=VALUE,VALUE of a %NAME% in a Sigma rule")
 	fl.IntVar(&f.limits.MaxEvent, "max-event", 0, "bytes of one event (default 1 MiB)")
 	fl.IntVar(&f.limits.MaxDepth, "max-depth", 0, "nesting of one event (default 64)")
 	return cmd
@@ -63,6 +65,10 @@ func query(cmd *cobra.Command, f *queryFlags, expression string, paths []string)
 	if f.output != "events" && f.output != "positions" {
 		return usageError(fmt.Errorf("--output: %q is not events or positions", f.output))
 	}
+	placeholders, err := parsePlaceholders(f.placeholders)
+	if err != nil {
+		return usageError(err)
+	}
 	name := "expression"
 	if file, ok := strings.CutPrefix(expression, "@"); ok {
 		src, err := os.ReadFile(file)
@@ -71,7 +77,7 @@ func query(cmd *cobra.Command, f *queryFlags, expression string, paths []string)
 		}
 		name, expression = file, string(src)
 	}
-	rules, warnings, err := queryRules(f.language, name, expression)
+	rules, warnings, err := queryRules(f.language, name, expression, placeholders)
 	if !f.quiet {
 		for _, w := range warnings {
 			fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)

@@ -42,7 +42,7 @@ func readRules(paths []string, placeholders map[string][]string) (*loadedRules, 
 
 // queryRules reads an expression in a language as rules: one, or of files all
 // that are in them. The IDs mean nothing.
-func queryRules(language, name, expression string) ([]*matcher.Rule, []native.Warning, error) {
+func queryRules(language, name, expression string, placeholders map[string][]string) ([]*matcher.Rule, []native.Warning, error) {
 	var node matcher.Node
 	var warnings []native.Warning
 	var err error
@@ -54,14 +54,7 @@ func queryRules(language, name, expression string) ([]*matcher.Rule, []native.Wa
 		}
 		node, warnings, err = native.ParseMatch(name, []byte(expression))
 	case "sigma":
-		set, err := sigma.Parse(name, []byte(expression), sigma.Options{})
-		if err == nil && len(set.Rules) == 0 {
-			err = fmt.Errorf("%s: there is no Sigma rule for CloudTrail", name)
-			for _, s := range set.Skipped {
-				err = errors.Join(err, errors.New(s.String()))
-			}
-		}
-		return conditions(set.Rules), set.Warnings, err
+		node, warnings, err = sigma.Query(name, []byte(expression), sigma.Options{Placeholders: placeholders})
 	case "cloudwatch":
 		node, warnings, err = cloudwatch.Parse(name, strings.TrimRight(expression, "\r\n"), matcher.Pos{})
 	case "eventbridge":

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,8 +19,10 @@ type ruleChoice struct {
 	noBuiltin bool
 	disable   []string // rule IDs, * stands for any text
 	enable    []string
-	// placeholders are the values of %name% in Sigma rules.
+	// placeholders are the values of %name% in Sigma rules; assigned are more of
+	// them, as NAME=VALUE,VALUE.
 	placeholders map[string][]string
+	assigned     []string
 }
 
 func (c *ruleChoice) flags(cmd *cobra.Command) {
@@ -27,6 +30,7 @@ func (c *ruleChoice) flags(cmd *cobra.Command) {
 	f.StringArrayVarP(&c.paths, "rules", "r", nil, "rule file or directory; may be given several times")
 	f.BoolVar(&c.noBuiltin, "no-builtin", false, "leave the built-in rules out")
 	f.StringArrayVar(&c.disable, "disable", nil, "switch a rule off, by ID; * stands for any text")
+	f.StringArrayVar(&c.assigned, "placeholder", nil, "NAME=VALUE,VALUE of a %NAME% in Sigma rules")
 	f.StringArrayVar(&c.enable, "enable", nil, "switch a rule on, by ID; * stands for any text")
 }
 
@@ -43,7 +47,14 @@ type loadedRules struct {
 // loadRules reads and compiles. All errors are reported at once; files and dirs
 // are there even with an error, for a watcher.
 func loadRules(c ruleChoice) (*loadedRules, error) {
-	l, rules, err := readRules(c.paths, c.placeholders)
+	placeholders, err := parsePlaceholders(c.assigned)
+	if err != nil {
+		return &loadedRules{}, err
+	}
+	for name, values := range c.placeholders {
+		placeholders[name] = values
+	}
+	l, rules, err := readRules(c.paths, placeholders)
 	errs := []error{err}
 	if !c.noBuiltin {
 		pack, err := native.Loader{}.LoadFS(builtin.FS(), ".")
@@ -81,4 +92,17 @@ func toggle(rules []*matcher.Rule, patterns []string, on bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// parsePlaceholders reads NAME=VALUE,VALUE.
+func parsePlaceholders(assigned []string) (map[string][]string, error) {
+	out := make(map[string][]string)
+	for _, a := range assigned {
+		name, values, ok := strings.Cut(a, "=")
+		if !ok || name == "" || values == "" {
+			return nil, fmt.Errorf("--placeholder: %q is not NAME=VALUE,VALUE", a)
+		}
+		out[strings.Trim(name, "%")] = strings.Split(values, ",")
+	}
+	return out, nil
 }

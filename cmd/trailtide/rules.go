@@ -18,9 +18,9 @@ import (
 func newRules() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rules",
-		Short: "List, check, test, show and explain rules",
+		Short: "List, check, test, show, explain and convert rules",
 	}
-	cmd.AddCommand(newRulesList(), newRulesCheck(), newRulesTest(), newRulesShow(), newRulesExplain())
+	cmd.AddCommand(newRulesList(), newRulesCheck(), newRulesTest(), newRulesShow(), newRulesExplain(), newRulesConvert())
 	return cmd
 }
 

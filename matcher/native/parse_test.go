@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/trailtide/trailtide/matcher"
@@ -137,7 +138,7 @@ func TestParseEveryKey(t *testing.T) {
 	want[2].Source = "{id: c, title: C, severity: critical, match: {eventName: Y}, threshold: {distinct: {field: sourceIPAddress, count: 5}, window: 1d12h, group_by: awsRegion}}\n"
 	want[3].Source = "id: d\ntitle: D\nseverity: low\nmatch: {eventName: Z}\nthreshold: {absent_for: 30m}\n"
 	ignore := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Cond" || p.Last().String() == ".OnKey" }, cmp.Ignore())
-	if diff := cmp.Diff(want, s.Rules, ignore); diff != "" {
+	if diff := cmp.Diff(want, s.Rules, ignore, cmpopts.IgnoreUnexported(matcher.Rule{})); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
 	global := []*matcher.Suppression{{Reason: "sandbox", Rules: []string{"console-*", "b"}, Pos: at(52, 5)}}
@@ -159,7 +160,7 @@ func TestSourceParsesAgain(t *testing.T) {
 			continue
 		}
 		unplaced := cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Pos" || p.Last().String() == ".Cond" }, cmp.Ignore())
-		if diff := cmp.Diff([]*matcher.Rule{rule}, again, unplaced); diff != "" {
+		if diff := cmp.Diff([]*matcher.Rule{rule}, again, unplaced, cmpopts.IgnoreUnexported(matcher.Rule{})); diff != "" {
 			t.Errorf("%s (-first +again):\n%s", rule.ID, diff)
 		}
 	}
