@@ -79,7 +79,7 @@ func (c *committer) take(ctx context.Context, res *result) error {
 	c.apply(res)
 	c.interval = append(c.interval, res)
 	c.events += len(res.events)
-	if c.events >= c.w.o.CommitEvents {
+	if full := c.w.o.CommitBatches; c.events >= c.w.o.CommitEvents || full > 0 && len(c.interval) >= full {
 		return c.commit(ctx)
 	}
 	return nil

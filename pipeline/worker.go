@@ -26,13 +26,14 @@ type Options struct {
 	Engine engine.Engine
 	Rules  *matcher.Ruleset
 
-	Lanes        int           // goroutines that match; default GOMAXPROCS
-	CommitEvery  time.Duration // longest interval between commits; default 200 ms
-	CommitEvents int           // matched events after which a commit is due; default 5,000
-	StopWithin   time.Duration // deadline of the last commit at a graceful stop; default 10 s
-	ValidateFull bool          // parse events that no rule can match, too
-	Limits       cloudtrail.Limits
-	Alerting     alerting.Options
+	Lanes         int           // goroutines that match; default GOMAXPROCS
+	CommitEvery   time.Duration // longest interval between commits; default 200 ms
+	CommitEvents  int           // matched events after which a commit is due; default 5,000
+	CommitBatches int           // batches after which a commit is due; default: no such bound
+	StopWithin    time.Duration // deadline of the last commit at a graceful stop; default 10 s
+	ValidateFull  bool          // parse events that no rule can match, too
+	Limits        cloudtrail.Limits
+	Alerting      alerting.Options
 
 	Log        *zap.Logger           // nil: none
 	Registerer prometheus.Registerer // nil: no metrics are exposed

@@ -23,6 +23,22 @@ import (
 	"github.com/trailtide/trailtide/pipeline/files"
 )
 
+// A scan commits after so many batches (of about 256 KiB), or after Options.CommitEvents
+// matched events; the time only bounds what nobody waits for.
+const (
+	scanCommitBatches = 400
+	scanCommitEvery   = time.Hour
+)
+
+// isStream says whether a path is read as it is written: standard input or a pipe.
+func isStream(path string) bool {
+	if path == files.Stdin {
+		return true
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeCharDevice) != 0
+}
+
 // scanFlags are the flags of scan.
 type scanFlags struct {
 	rules      ruleChoice
@@ -168,10 +184,16 @@ func scan(cmd *cobra.Command, args []string, f *scanFlags) error {
 		}
 		eng = kept
 	}
+	// Commits at the same places in every run make the same output. A stream may
+	// stand still between its records, and its alerts are told all the same.
+	every := scanCommitEvery
+	if slices.ContainsFunc(args, isStream) {
+		every = time.Second
+	}
 	start := time.Now()
 	w, err := pipeline.New(pipeline.Options{
 		Source: src, Engine: eng, Rules: loaded.set, Lanes: f.lanes, Limits: f.limits,
-		ValidateFull: f.validate == "full", CommitEvery: time.Second,
+		ValidateFull: f.validate == "full", CommitEvery: every, CommitBatches: scanCommitBatches,
 		// A scan tells of its alerts out of the state file, and so keeps them all.
 		Alerting: alerting.Options{Lateness: f.lateness, SaveAll: f.state != ""},
 	})

@@ -60,7 +60,7 @@ func ColumnNames() []string {
 
 // DefaultColumns are what happened, when, where, by whom.
 func DefaultColumns() []Column {
-	c, err := ParseColumns("time,severity,rule,count,account,region,user,source_ip,event")
+	c, err := ParseColumns("time,severity,status,rule,count,account,region,user,source_ip,event")
 	if err != nil {
 		panic(err) // the names above are ours
 	}

@@ -49,9 +49,9 @@ func TestTable(t *testing.T) {
 	a, b := example(1), example(2)
 	b.Severity, b.User, b.Count, b.CountCapped = "info", "漢字 é\u0301", 4096, true
 	want := "" +
-		"TIME                  SEVERITY  RULE            COUNT  ACCOUNT       REGION     USER    SOURCE IP    EVENT\n" +
-		"2026-01-02T03:04:01Z  high      console-login      20  111122223333  eu-west-1  jane    203.0.113.7  ConsoleLogin\n" +
-		"2026-01-02T03:04:02Z  info      console-login  ≥ 4096  111122223333  eu-west-1  漢字 é\u0301  203.0.113.7  ConsoleLogin\n"
+		"TIME                  SEVERITY  STATUS  RULE            COUNT  ACCOUNT       REGION     USER    SOURCE IP    EVENT\n" +
+		"2026-01-02T03:04:01Z  high      firing  console-login      20  111122223333  eu-west-1  jane    203.0.113.7  ConsoleLogin\n" +
+		"2026-01-02T03:04:02Z  info      firing  console-login  ≥ 4096  111122223333  eu-west-1  漢字 é\u0301  203.0.113.7  ConsoleLogin\n"
 	if d := cmp.Diff(want, show(t, Table, Options{}, a, b)); d != "" {
 		t.Errorf("table (-want +got):\n%s", d)
 	}
