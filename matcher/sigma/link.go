@@ -127,7 +127,7 @@ func (l *Loader) correlate(names map[string]*named) {
 	}
 	for _, r := range l.set.Rules {
 		if referred[r] && !generated[r] {
-			l.set.Silent[r.ID] = true
+			l.set.Silent[r.ID], r.Silent = true, true
 		}
 	}
 	for _, c := range l.set.Correlations {
@@ -292,9 +292,7 @@ func (c *Correlation) threshold() *matcher.Rule {
 	if len(or.Nodes) == 1 {
 		cond = or.Nodes[0]
 	}
-	return &matcher.Rule{
-		ID: c.ID, Title: c.Title, Severity: c.Severity, Enabled: true, Save: true, Description: c.Description,
-		References: c.References, Tags: c.Tags, Cond: counted(cond, t.GroupBy, c.Pos), Threshold: t,
-		Pos: c.Pos, Source: c.Source, Language: "sigma",
-	}
+	rule := c.rule()
+	rule.Cond, rule.Threshold = counted(cond, t.GroupBy, c.Pos), t
+	return rule
 }

@@ -26,8 +26,8 @@ type Options struct {
 // Set is what Sigma files hold, linked.
 type Set struct {
 	// Rules are the detection rules in the order of files and documents, filters
-	// applied. A rule in Silent does not alert by itself: its matches only count
-	// for correlations.
+	// applied. A rule in Silent (its Rule.Silent is set as well) does not alert by
+	// itself: its matches only count for correlations.
 	Rules        []*matcher.Rule
 	Correlations []*Correlation
 	Silent       map[string]bool // by Rule.ID
