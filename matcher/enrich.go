@@ -152,6 +152,8 @@ func enrichmentOfNode(n Node, yield func(EnrichmentSource)) {
 		}
 	case *Not:
 		enrichmentOfNode(n.Node, yield)
+	case *RawHint:
+		enrichmentOfNode(n.Node, yield)
 	case *SameElement:
 		enrichmentOfNode(n.Node, yield)
 	case *JSONText:

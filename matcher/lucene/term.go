@@ -45,7 +45,21 @@ func (p *parser) termNode(f *field, t token, note matcher.Note) matcher.Node {
 		p.warnf(t.start, "%q is split into the words %s, any of which is enough: put it in quotes for all of them, in order",
 			clip(text), clip(strings.Join(tokens, ", ")))
 	}
-	return f.node(analysed(matcher.AnyToken(matcher.Equals(false, tokens...)), text), note)
+	return hinted(f, tokens, text, f.node(analysed(matcher.AnyToken(matcher.Equals(false, tokens...)), text), note))
+}
+
+// hinted keeps a test of many fields from events in which none of words stands.
+// Numbers have many spellings, and what is not ASCII none to look for.
+func hinted(f *field, words []string, text string, n matcher.Node) matcher.Node {
+	if _, number := matcher.NumberText(matcher.EQ, text); number || !f.every && f.pattern == nil {
+		return n
+	}
+	for _, w := range words {
+		if strings.ContainsFunc(w, func(r rune) bool { return r >= 0x80 || r == '"' }) {
+			return n
+		}
+	}
+	return &matcher.RawHint{Node: n, Words: words}
 }
 
 // analysed returns the operator of an analysed field: words judges strings;
@@ -116,9 +130,9 @@ func (p *parser) phraseNode(f *field, t token, note matcher.Note) matcher.Node {
 		p.warnf(t.start, "%q has no letter and no digit: nothing is left of it on an analysed field, and it is left out", clip(text))
 		return nil
 	case 1:
-		return f.node(analysed(matcher.AnyToken(matcher.Equals(false, tokens[0])), text), note)
+		return hinted(f, tokens, text, f.node(analysed(matcher.AnyToken(matcher.Equals(false, tokens[0])), text), note))
 	default:
-		return f.node(analysed(matcher.Phrase(tokens...), text), note)
+		return hinted(f, tokens[:1], text, f.node(analysed(matcher.Phrase(tokens...), text), note))
 	}
 }
 
