@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -21,65 +22,6 @@ type Options struct {
 	// Placeholders are the values of %name% in rules with the modifier expand, as
 	// they would stand in the rule. A rule with any other placeholder is an error.
 	Placeholders map[string][]string
-}
-
-// Set is what Sigma files hold, linked.
-type Set struct {
-	// Rules are the detection rules in the order of files and documents, filters
-	// applied. A rule in Silent (its Rule.Silent is set as well) does not alert by
-	// itself: its matches only count for correlations.
-	Rules        []*matcher.Rule
-	Correlations []*Correlation
-	Silent       map[string]bool // by Rule.ID
-	Filters      []*Filter
-	Skipped      []Skipped // documents for other log sources
-	Warnings     []Warning
-	Files        []string // read, in order; with Dirs what a watcher must watch
-	Dirs         []string // directories searched
-	Other        []string // files of Files in which no document is Sigma
-}
-
-// Skipped is a document that was left out.
-type Skipped struct {
-	Pos    matcher.Pos
-	ID     string
-	Title  string
-	Reason string
-}
-
-// String returns "file:line:col: ID is left out: reason".
-func (s Skipped) String() string {
-	return fmt.Sprintf("%s: %s is left out: %s", s.Pos, s.ID, s.Reason)
-}
-
-// Alerting returns the rules that are complete by themselves, for a matcher
-// and windows that know thresholds: the rules that are not silent, and the
-// correlations that are thresholds (Correlation.Rule) and not silent.
-func (s *Set) Alerting() []*matcher.Rule {
-	var rules []*matcher.Rule
-	for _, r := range s.Rules {
-		if !s.Silent[r.ID] {
-			rules = append(rules, r)
-		}
-	}
-	for _, c := range s.Correlations {
-		if c.Rule != nil && !c.Silent {
-			rules = append(rules, c.Rule)
-		}
-	}
-	return rules
-}
-
-// Uncounted returns the correlations that Alerting leaves out although they
-// should alert: no threshold says what they say.
-func (s *Set) Uncounted() []*Correlation {
-	var out []*Correlation
-	for _, c := range s.Correlations {
-		if c.Rule == nil && !c.Silent {
-			out = append(out, c)
-		}
-	}
-	return out
 }
 
 // IsSigma says whether a YAML document is a Sigma rule, correlation or filter.
@@ -213,11 +155,7 @@ func (l *Loader) file(fsys fs.FS, name, shown string) {
 		l.errs = append(l.errs, fmt.Errorf("reading rules: %s: %w", shown, err))
 		return
 	}
-	if len(src) <= native.MaxFileSize && !Recognize(src) {
-		l.set.Other = append(l.set.Other, shown)
-		return
-	}
-	l.Add(shown, src)
+	l.add(shown, src, true)
 }
 
 // readFile reads a file of at most native.MaxFileSize (one byte more, to tell).
@@ -231,12 +169,19 @@ func readFile(fsys fs.FS, name string) ([]byte, error) {
 }
 
 // Add reads the documents of a file; what is wrong with them Link tells.
-func (l *Loader) Add(file string, src []byte) {
+func (l *Loader) Add(file string, src []byte) { l.add(file, src, false) }
+
+// add leaves a file that has no Sigma document to others, if it may.
+func (l *Loader) add(file string, src []byte, mayLeave bool) {
 	r := &reader{file: file, options: &l.options, lines: strings.Split(string(src), "\n")}
 	if len(src) > native.MaxFileSize {
 		r.errorf(&yaml.Node{}, "larger than %d MiB", native.MaxFileSize>>20)
 	} else {
 		docs := r.documents(src)
+		if mayLeave && !slices.ContainsFunc(docs, IsSigma) {
+			l.set.Other = append(l.set.Other, file)
+			return
+		}
 		for i, doc := range docs {
 			end := len(r.lines) + 1
 			if i+1 < len(docs) {
