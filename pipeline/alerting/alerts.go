@@ -127,6 +127,9 @@ func (s *Stage) emit(a *sinks.Alert, info *ruleInfo, c *window.Change) {
 	case window.Forgotten:
 		return
 	}
+	if info.Silent {
+		return
+	}
 	if a.Suppression != "" {
 		a.Status, notify = sinks.Suppressed, false
 	}

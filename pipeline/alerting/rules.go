@@ -22,6 +22,7 @@ type ruleInfo struct {
 	Tags        []string   `json:"tags,omitempty"`
 	Sinks       []string   `json:"sinks,omitempty"`
 	Save        bool       `json:"save"`
+	Silent      bool       `json:"silent,omitempty"` // it only feeds correlations
 	GroupBy     [][]string `json:"group_by,omitempty"`
 	Feeds       []feedInfo `json:"feeds,omitempty"` // correlations that count its firings
 
@@ -31,7 +32,7 @@ type ruleInfo struct {
 func infoOf(r *matcher.Rule) *ruleInfo {
 	i := &ruleInfo{
 		ID: r.ID, Title: r.Title, Severity: r.Severity.String(), Description: r.Description,
-		Runbook: r.Runbook, References: r.References, Tags: r.Tags, Sinks: r.Sinks, Save: r.Save, rule: r,
+		Runbook: r.Runbook, References: r.References, Tags: r.Tags, Sinks: r.Sinks, Save: r.Save, Silent: r.Silent, rule: r,
 	}
 	if r.Threshold != nil {
 		for _, p := range r.Threshold.GroupBy {

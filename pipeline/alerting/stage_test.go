@@ -152,13 +152,7 @@ func (b *bench) apply(raw string) {
 		Summary: cloudtrail.Summarize(tree), Raw: []byte(raw), Position: "p:1", Partition: "p",
 		Identity: ev.Identity(), Sum: ev.Sum(), Time: nanos, HasTime: ok, Timed: ok, Reached: nanos,
 	}
-	for _, h := range hits {
-		m := Match{Rule: h.Rule, Suppressed: h.Suppressed}
-		if h.Rule.Threshold != nil {
-			m.Key = h.Rule.Threshold.AppendKey(nil, &ev)
-		}
-		out.Matches = append(out.Matches, m)
-	}
+	out.Matches, _ = Matches(hits, &ev, nil)
 	if len(hits) == 0 {
 		b.stage.Reached("p", nanos)
 		return
