@@ -12,8 +12,8 @@ import (
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
 )
 
-// TestCompilable: all kinds of correlations become the matcher's, and compile.
-func TestCompilable(t *testing.T) {
+// TestLower: all kinds of correlations become the matcher's, and compile.
+func TestLower(t *testing.T) {
 	for _, body := range []string{
 		"type: temporal\nrules: [n, m]\ntimespan: 1h",
 		"type: temporal_ordered\nrules: [n, m]\ngroup-by: [user]\ntimespan: 1h",
@@ -26,7 +26,7 @@ func TestCompilable(t *testing.T) {
 		"type: value_percentile\nrules: [n]\ntimespan: 1h\ncondition: {field: size, percentile: 99.5, gte: 1}",
 	} {
 		s, _ := correlated(t, body)
-		rules, correlations := s.Compilable()
+		rules, correlations := s.Lower()
 		if len(correlations) != 1 || len(rules) != 2 {
 			t.Errorf("%s: %d correlations, %d rules", body, len(correlations), len(rules))
 		}
@@ -34,13 +34,9 @@ func TestCompilable(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
-	s, _ := correlated(t, "type: event_count\nrules: [n]\ntimespan: 1h\ncondition: {gte: 3}")
-	if rules, correlations := s.Compilable(); len(correlations) != 0 || len(rules) != 2 || rules[0].ID != "id-m" || rules[1].Threshold == nil {
-		t.Errorf("a threshold: %d correlations, %d rules", len(correlations), len(rules))
-	}
 }
 
-func TestCompilableChain(t *testing.T) {
+func TestLowerChain(t *testing.T) {
 	src := namedRule("n", "id-n", "low", "A") + "---\n" + namedRule("m", "id-m", "low", "B") + `---
 title: Inner
 name: inner
@@ -49,20 +45,23 @@ correlation: {type: event_count, rules: [n], group-by: [who], aliases: {who: {n:
 ---
 title: Outer
 id: outer
-correlation: {type: temporal_ordered, rules: [inner, m], group-by: [w], aliases: {w: {inner: who, m: user.name}}, timespan: 20m, condition: {gt: 1}}
+correlation: {type: temporal_ordered, rules: [inner, m], group-by: [w], aliases: {w: {inner: user.name, m: user.name}}, timespan: 20m, condition: {gt: 1}}
 `
-	rules, correlations := mustParse(t, src).Compilable()
+	rules, correlations := mustParse(t, src).Lower()
 	var ids []string
 	for _, r := range rules {
 		ids = append(ids, r.ID)
 	}
-	if got := strings.Join(ids, " "); got != "id-m id-inner" {
+	if got := strings.Join(ids, " "); got != "id-n id-m" {
 		t.Errorf("rules %s", got)
 	}
 	name := []cloudtrail.Path{{"user", "name"}}
 	want := []*matcher.Correlation{{
+		GroupBy: []string{"who"}, Window: 10 * time.Minute, Bounds: []matcher.Bound{{Op: matcher.AtLeast, Value: 10}},
+		Members: []matcher.Member{{RuleID: "id-n", GroupBy: name}},
+	}, {
 		Kind: matcher.InOrder, GroupBy: []string{"w"}, Window: 20 * time.Minute, Bounds: []matcher.Bound{{Op: matcher.MoreThan, Value: 1}},
-		Members: []matcher.Member{{RuleID: "id-inner", GroupBy: name}, {RuleID: "id-m", GroupBy: name}},
+		Members: []matcher.Member{{RuleID: "id-inner", GroupBy: []cloudtrail.Path{{"who"}}}, {RuleID: "id-m", GroupBy: name}},
 	}}
 	opts := cmp.Options{cmpopts.IgnoreUnexported(matcher.Correlation{}), cmpopts.IgnoreFields(matcher.Correlation{}, "Rule"), cmpopts.EquateEmpty()}
 	if diff := cmp.Diff(want, correlations, opts); diff != "" {
