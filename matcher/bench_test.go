@@ -3,27 +3,13 @@ package matcher
 import (
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"testing"
-	"time"
 
 	"github.com/valyala/fastjson"
-	"golang.org/x/sys/unix"
 
+	"github.com/trailtide/trailtide/bench/measure"
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
 )
-
-// Times here are CPU time of the process, contenders run interleaved in slices,
-// and what is reported are the medians of the slices' ratios: a shared machine
-// moves absolute figures twofold, ratios within one run by a tenth.
-
-func cpuNanos() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts); err != nil {
-		panic(err)
-	}
-	return ts.Nano()
-}
 
 // traffic is a made-up trail: names in a skewed mix, events of about 1.2 KB.
 type traffic struct{ events [][]byte }
@@ -94,13 +80,7 @@ func sharedRules(n int) []*Rule {
 
 func consoleLogin(*rand.Rand) string { return "ConsoleLogin" }
 
-// contender matches every event of the traffic once.
-type contender struct {
-	name string
-	run  func()
-}
-
-func matching(b testing.TB, name string, rules []*Rule, tr traffic) contender {
+func matching(b testing.TB, name string, rules []*Rule, tr traffic) measure.Contender {
 	rs, err := Compile(rules, Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -108,7 +88,7 @@ func matching(b testing.TB, name string, rules []*Rule, tr traffic) contender {
 	m := rs.NewMatcher()
 	var ev cloudtrail.Event
 	var hits []Hit
-	return contender{name, func() {
+	return measure.Contender{Name: name, Events: len(tr.events), Run: func() {
 		for _, raw := range tr.events {
 			ev.Reset(raw)
 			var err error
@@ -119,9 +99,9 @@ func matching(b testing.TB, name string, rules []*Rule, tr traffic) contender {
 	}}
 }
 
-func parsing(b testing.TB, tr traffic) contender {
+func parsing(b testing.TB, tr traffic) measure.Contender {
 	var p fastjson.Parser
-	return contender{"fastjson.ParseBytes", func() {
+	return measure.Contender{Name: "parse", Events: len(tr.events), Run: func() {
 		for _, raw := range tr.events {
 			if _, err := p.ParseBytes(raw); err != nil {
 				b.Fatal(err)
@@ -130,74 +110,24 @@ func parsing(b testing.TB, tr traffic) contender {
 	}}
 }
 
-// race runs the contenders in turns and returns for each the median over the
-// rounds of its CPU time as a multiple of the first one's.
-func race(rounds int, slice time.Duration, contenders ...contender) []float64 {
-	cost := func(c contender) float64 {
-		start, n := cpuNanos(), 0
-		for {
-			c.run()
-			n++
-			if d := cpuNanos() - start; d >= slice.Nanoseconds() {
-				return float64(d) / float64(n)
-			}
-		}
-	}
-	ratios := make([][]float64, len(contenders))
-	for range rounds {
-		base := cost(contenders[0])
-		for i, c := range contenders {
-			if i == 0 {
-				ratios[i] = append(ratios[i], 1)
-				continue
-			}
-			ratios[i] = append(ratios[i], cost(c)/base)
-		}
-	}
-	medians := make([]float64, len(contenders))
-	for i, r := range ratios {
-		slices.Sort(r)
-		medians[i] = r[len(r)/2]
-	}
-	return medians
-}
-
-// BenchmarkMatch reports each workload's cost as a multiple of parsing the same
-// events with fastjson, and what growing from 10 rules to 10,000 costs.
+// BenchmarkMatch runs each workload beside a fastjson parse of the same events.
 func BenchmarkMatch(b *testing.B) {
 	mixed := newTraffic(500, watchedOneInTen)
 	quiet := newTraffic(500, func(r *rand.Rand) string { return fmt.Sprintf("Quiet%d", r.IntN(quietNames)) })
 	logins := newTraffic(500, consoleLogin)
-	b.Run("rules", func(b *testing.B) {
-		report(b, mixed, []string{"x-10", "x-1000", "x-10000"},
-			matching(b, "10", sparseRules(10), mixed),
-			matching(b, "1000", sparseRules(1000), mixed),
-			matching(b, "10000", sparseRules(10_000), mixed))
-	})
-	b.Run("no-match", func(b *testing.B) {
-		report(b, quiet, []string{"x-10000"}, matching(b, "10000", sparseRules(10_000), quiet))
-	})
-	b.Run("shared-name", func(b *testing.B) {
-		report(b, logins, []string{"x-10", "x-10000"},
-			matching(b, "10", sharedRules(10), logins),
-			matching(b, "10000", sharedRules(10_000), logins))
-	})
-}
-
-// report runs the contenders against a parse of the same events. With several,
-// the last one's growth over the first is reported too.
-func report(b *testing.B, tr traffic, units []string, contenders ...contender) {
-	all := append([]contender{parsing(b, tr)}, contenders...)
-	var medians []float64
-	for b.Loop() {
-		medians = race(15, 10*time.Millisecond, all...)
+	race := func(name string, tr traffic, contenders ...measure.Contender) {
+		b.Run(name, func(b *testing.B) {
+			measure.Bench(b, measure.Options{}, true, append([]measure.Contender{parsing(b, tr)}, contenders...)...)
+		})
 	}
-	for i, unit := range units {
-		b.ReportMetric(medians[i+1], unit+"/parse")
-	}
-	if len(units) > 1 {
-		b.ReportMetric(medians[len(medians)-1]/medians[1], "growth")
-	}
+	race("sparse", mixed,
+		matching(b, "rules=10", sparseRules(10), mixed),
+		matching(b, "rules=1000", sparseRules(1000), mixed),
+		matching(b, "rules=10000", sparseRules(10_000), mixed))
+	race("no-match", quiet, matching(b, "rules=10000", sparseRules(10_000), quiet))
+	race("shared-name", logins,
+		matching(b, "rules=10", sharedRules(10), logins),
+		matching(b, "rules=10000", sharedRules(10_000), logins))
 }
 
 // BenchmarkCompile builds the index of 10,000 rules.

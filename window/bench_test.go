@@ -1,27 +1,15 @@
-//go:build unix
-
 package window
 
 import (
 	"fmt"
 	"runtime"
-	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
-)
 
-// cpu is the CPU time of the process so far. A wall clock measures the
-// neighbours of a shared machine too.
-func cpu(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+	"github.com/trailtide/trailtide/bench/measure"
+)
 
 // dice is a fast random sequence.
 type dice uint64
@@ -83,11 +71,11 @@ func BenchmarkUpdate(b *testing.B) {
 			)
 			timed := func(fn func(d *dice)) float64 {
 				d := dice(88172645463325252)
-				start := cpu(b)
+				start := measure.CPU()
 				for range repeat {
 					fn(&d)
 				}
-				return float64(cpu(b)-start) / float64(ops*repeat)
+				return float64(measure.CPU()-start) / float64(ops*repeat)
 			}
 			for b.Loop() {
 				line = append(line, timed(func(d *dice) {
@@ -115,11 +103,11 @@ func BenchmarkUpdate(b *testing.B) {
 			}
 			runtime.KeepAlive(sink)
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(median(update), "cpu-ns/update")
-			b.ReportMetric(median(lookup), "cpu-ns/hash+map")
-			b.ReportMetric(median(line), "cpu-ns/line")
-			b.ReportMetric(ratio(update, lookup), "x-hash+map")
-			b.ReportMetric(ratio(update, line), "x-line")
+			b.ReportMetric(measure.Median(update), "cpu-ns/update")
+			b.ReportMetric(measure.Median(lookup), "cpu-ns/hash+map")
+			b.ReportMetric(measure.Median(line), "cpu-ns/line")
+			b.ReportMetric(measure.Ratio(update, lookup), "x-hash+map")
+			b.ReportMetric(measure.Ratio(update, line), "x-line")
 			b.ReportMetric(perKey, "B/key")
 			b.ReportMetric(claimed, "claimed-B/key")
 		})
@@ -169,14 +157,14 @@ func BenchmarkInterval(b *testing.B) {
 			}
 			state, changes = 0, 0
 			intervals := 0
-			start := cpu(b)
+			start := measure.CPU()
 			for b.Loop() {
 				interval()
 				intervals++
 			}
 			updates := float64(intervals * perInterval)
 			b.ReportMetric(0, "ns/op")
-			b.ReportMetric(float64(cpu(b)-start)/updates, "cpu-ns/update")
+			b.ReportMetric(float64(measure.CPU()-start)/updates, "cpu-ns/update")
 			b.ReportMetric(float64(state)/updates, "state-B/update")
 			b.ReportMetric(float64(changes)/updates, "changes/update")
 			b.ReportMetric(float64(s.Len()), "keys")
@@ -222,19 +210,4 @@ func BenchmarkSeen(b *testing.B) {
 		i++
 		add(i)
 	}
-}
-
-func median(x []float64) float64 {
-	x = slices.Clone(x)
-	slices.Sort(x)
-	return x[len(x)/2]
-}
-
-// ratio is the median of the ratios of each round.
-func ratio(a, b []float64) float64 {
-	r := make([]float64, len(a))
-	for i := range a {
-		r[i] = a[i] / b[i]
-	}
-	return median(r)
 }
