@@ -2,6 +2,8 @@
 GO       ?= go
 TOOL     := $(GO) tool -modfile=.ci/tools.mod
 FUZZTIME ?= 10s
+BENCH    ?= .
+COUNT    ?= 1
 
 .PHONY: all build test race e2e lint fmt fuzz bench bench-compare demo check-clean clean help
 
@@ -33,8 +35,8 @@ fmt: ## format the code
 fuzz: ## run each fuzz target for FUZZTIME
 	@.ci/fuzz $(FUZZTIME)
 
-bench: ## run the benchmarks; compare ratios, not absolute figures
-	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+bench: ## run the benchmarks and print a table; compare ratios, not absolute figures
+	$(GO) test -run '^$$' -bench '$(BENCH)' -count $(COUNT) ./bench
 
 demo: ## generated traffic with planted incidents, the built-in rules, alerts on the screen
 	$(GO) run ./cmd/trailtide demo
