@@ -33,11 +33,10 @@ func readRules(paths []string, placeholders map[string][]string) (*loadedRules, 
 	for _, s := range sig.Skipped {
 		l.notes = append(l.notes, s.String())
 	}
-	for _, c := range sig.Uncounted() {
-		sigmaErr = errors.Join(sigmaErr, fmt.Errorf("%s: correlation %s: type %s with this condition is not supported yet", c.Pos, c.ID, c.Type))
-	}
 	l.files, l.dirs, l.suppress = sig.Files, sig.Dirs, own.Suppress
-	return l, append(own.Rules, sig.Alerting()...), errors.Join(sigmaErr, nativeErr)
+	rules, correlations := sig.Lower()
+	l.correlations = correlations
+	return l, append(own.Rules, rules...), errors.Join(sigmaErr, nativeErr)
 }
 
 // queryRules reads an expression in a language as rules: one, or of files all

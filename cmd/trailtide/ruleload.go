@@ -40,8 +40,10 @@ type loadedRules struct {
 	suppress []*matcher.Suppression // global ones
 	warnings []native.Warning
 	notes    []string // documents that were left out
-	files    []string // read
-	dirs     []string // searched
+	// correlations are over the rules of set.
+	correlations []*matcher.Correlation
+	files        []string // read
+	dirs         []string // searched
 }
 
 // loadRules reads and compiles. All errors are reported at once; files and dirs
@@ -72,7 +74,7 @@ func loadRules(c ruleChoice) (*loadedRules, error) {
 	if len(rules) == 0 {
 		return l, errors.New("there are no rules: name some with --rules, or leave the built-in ones in")
 	}
-	l.set, err = matcher.Compile(rules, matcher.Options{Suppress: l.suppress})
+	l.set, err = matcher.Compile(rules, matcher.Options{Suppress: l.suppress, Correlations: l.correlations})
 	return l, err
 }
 
