@@ -15,6 +15,7 @@ import (
 // parsing parses each event with a parser that is used again: what an engine
 // does that parses first and asks then.
 func parsing(tb testing.TB, c corpus) measure.Contender {
+	tb.Helper()
 	var p fastjson.Parser
 	return measure.Contender{Name: "parse", Events: len(c.events), Run: func() {
 		for _, raw := range c.events {
@@ -48,6 +49,7 @@ func splitting(c corpus) measure.Contender {
 
 // matching matches each event.
 func matching(tb testing.TB, name string, c corpus, rules []*matcher.Rule) measure.Contender {
+	tb.Helper()
 	m := compile(tb, rules).NewMatcher()
 	var ev cloudtrail.Event
 	var hits []matcher.Hit

@@ -35,6 +35,7 @@ var quick = measure.Options{Rounds: 11, Slice: 10 * time.Millisecond}
 // it: unwrapping, the time for the watermark, the index, the check of what was
 // read so far.
 func unmatched(tb testing.TB, name string, c corpus, rules []*matcher.Rule) measure.Contender {
+	tb.Helper()
 	u, m := cloudtrail.NewUnwrapper(cloudtrail.Limits{}), compile(tb, rules).NewMatcher()
 	var ev cloudtrail.Event
 	var hits []matcher.Hit
