@@ -16,8 +16,10 @@ func (sh *shard) count(n uint32, e *entry, m *Match, watermark int64) Outcome {
 	}
 	p := &sh.policies[e.policy]
 	sh.touch(n, e)
-	if due := p.delay(m.Time); p.trailing() && (due < e.due || len(e.recs) == 0) {
-		sh.schedule(n, e, due)
+	if p.trailing() {
+		if due := p.delay(m.Time); due < e.due || len(e.recs) == 0 {
+			sh.schedule(n, e, due)
+		}
 	}
 	x, y := touching(e.episodes(), m.Time, p)
 	if x < y {
@@ -40,7 +42,7 @@ func (sh *shard) count(n uint32, e *entry, m *Match, watermark int64) Outcome {
 		})
 		return sh.fire(e, p, m, ep, from, to)
 	}
-	if len(e.recs) > sh.limit(p) {
+	if len(e.recs) > sh.maxMembers && len(e.recs) > sh.limit(p) {
 		return sh.thin(e, p, m, i, watermark)
 	}
 	return Counted
@@ -108,7 +110,7 @@ func (sh *shard) extend(e *entry, p *Policy, m *Match, i, x, y int, watermark in
 	if from, to, ok := sh.span(e, p, i); ok {
 		return sh.fire(e, p, m, ep, from, to)
 	}
-	if len(e.recs) > sh.limit(p) {
+	if len(e.recs) > sh.maxMembers && len(e.recs) > sh.limit(p) {
 		return sh.thin(e, p, m, i, watermark)
 	}
 	return Counted

@@ -61,7 +61,9 @@ const (
 
 // valued says that the value of each match is kept.
 func (p *Policy) valued() bool {
-	return p.Kind == Distinct || p.Kind > Absence && p.Kind != PeakCount && p.Kind != Tumbling
+	const kinds = 1<<Distinct | 1<<Together | 1<<InOrder | 1<<Sum |
+		1<<PeakDistinct | 1<<PeakTags | 1<<PeakSum | 1<<Average | 1<<Percentile
+	return kinds>>p.Kind&1 != 0
 }
 
 // tagged says that values are sets of tags.
@@ -83,10 +85,10 @@ func (p *Policy) live() bool {
 
 // behind is the watermark w as keys of p know it.
 func (p *Policy) behind(w int64) int64 {
-	if w < math.MinInt64+int64(p.Depth) {
-		return math.MinInt64
+	if p.Depth == 0 {
+		return w
 	}
-	return w - int64(p.Depth)
+	return max(w, math.MinInt64+int64(p.Depth)) - int64(p.Depth)
 }
 
 // delay is when the watermark has to pass for what keys of p do after t.

@@ -14,6 +14,7 @@ type shard struct {
 
 	policies []Policy // of the keys, each once; never shrinks: there are as many as rules
 	numbers  map[Policy]uint32
+	last     uint32 // the one that was asked for last: most come in runs
 
 	closing timers // when keys are due, of threshold keys when their first chain may close
 	silence timers // the same of keys that are due only while the source is live
@@ -121,7 +122,11 @@ func (sh *shard) weigh(e *entry, sign int) {
 }
 
 func (sh *shard) intern(p Policy) uint32 {
+	if int(sh.last) < len(sh.policies) && sh.policies[sh.last] == p {
+		return sh.last
+	}
 	if i, ok := sh.numbers[p]; ok {
+		sh.last = i
 		return i
 	}
 	i := uint32(len(sh.policies))
