@@ -117,3 +117,20 @@ func (s *search) distance(b string) int {
 	}
 	return last[len(b)]
 }
+
+// Between returns the shortest event name of the source, the first of several,
+// that begins with head, ends with tail and has words between the two; "" if
+// there is none.
+func (v *Vocabulary) Between(source, head, tail string) string {
+	best := ""
+	for name := range v.sources[source] {
+		middle, ok := strings.CutPrefix(name, head)
+		if !ok || len(middle) <= len(tail) || !strings.HasSuffix(middle, tail) || middle[0] < 'A' || middle[0] > 'Z' {
+			continue
+		}
+		if best == "" || len(name) < len(best) || len(name) == len(best) && name < best {
+			best = name
+		}
+	}
+	return best
+}
