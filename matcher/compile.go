@@ -92,6 +92,11 @@ func (r *Rule) check() (errs []error) {
 	if t := r.Threshold; t != nil && t.AbsentFor <= 0 && t.Correlation == nil && (t.Count < 1 && t.Tumbling == nil || t.Window <= 0) {
 		errs = append(errs, r.Pos.at("rule %s: a threshold needs a count and a window, or absent_for", r.ID))
 	}
+	if t := r.Threshold; t != nil && t.Tumbling != nil {
+		if err := t.Tumbling.check(t); err != nil {
+			errs = append(errs, r.Pos.at("rule %s: %w", r.ID, err))
+		}
+	}
 	for _, s := range r.Suppress {
 		if s.Cond == nil {
 			errs = append(errs, s.Pos.at("rule %s: a suppression without a condition", r.ID))

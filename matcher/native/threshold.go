@@ -17,7 +17,7 @@ import (
 const MaxDuration = 31 * 24 * time.Hour
 
 var (
-	thresholdKeys = []string{"count", "distinct", "absent_for", "window", "group_by", "realert"}
+	thresholdKeys = []string{"count", "distinct", "absent_for", "window", "group_by", "realert", "compat", "compare", "periods", "datapoints", "missing"}
 	distinctKeys  = []string{"field", "count"}
 )
 
@@ -25,6 +25,9 @@ func (r *reader) threshold(n *yaml.Node) *matcher.Threshold {
 	list, ok := r.entries(n, "threshold")
 	if !ok {
 		return nil
+	}
+	if isAlarm(list) {
+		return r.alarm(n, list)
 	}
 	t := &matcher.Threshold{}
 	at := map[string]*yaml.Node{}
@@ -43,10 +46,12 @@ func (r *reader) threshold(n *yaml.Node) *matcher.Threshold {
 			t.Realert = r.duration(e.val, "realert")
 		case "group_by":
 			t.GroupBy = r.groupBy(e.val)
+		case "compat", "compare", "periods", "datapoints", "missing":
 		default:
-			r.errorf(e.at, "unknown key %q in threshold, %s", clip(e.key), hint(e.key, thresholdKeys))
+			r.errorf(e.at, "unknown key %q in threshold, %s", clip(e.key), hint(e.key, slices.Concat(thresholdKeys, alarmKeys)))
 		}
 	}
+	t.Tumbling = r.tumbling(list, at)
 	var kinds []string
 	for _, k := range thresholdKeys[:3] {
 		if at[k] != nil {
