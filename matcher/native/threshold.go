@@ -26,9 +26,6 @@ func (r *reader) threshold(n *yaml.Node) *matcher.Threshold {
 	if !ok {
 		return nil
 	}
-	if isAlarm(list) {
-		return r.alarm(n, list)
-	}
 	t := &matcher.Threshold{}
 	at := map[string]*yaml.Node{}
 	for _, e := range list {
@@ -48,7 +45,7 @@ func (r *reader) threshold(n *yaml.Node) *matcher.Threshold {
 			t.GroupBy = r.groupBy(e.val)
 		case "compat", "compare", "periods", "datapoints", "missing":
 		default:
-			r.errorf(e.at, "unknown key %q in threshold, %s", clip(e.key), hint(e.key, slices.Concat(thresholdKeys, alarmKeys)))
+			r.errorf(e.at, "unknown key %q in threshold, %s", clip(e.key), hint(e.key, thresholdKeys))
 		}
 	}
 	t.Tumbling = r.tumbling(list, at)
