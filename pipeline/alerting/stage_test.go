@@ -395,10 +395,15 @@ func TestDuplicateOfAPlainAlert(t *testing.T) {
 }
 
 func TestEvidenceCodec(t *testing.T) {
-	e := evidence{
+	testEvidenceCodec(t, evidence{raw: []byte(`{}`), ids: []string{"one", "", "three"}})
+	testEvidenceCodec(t, evidence{
 		summary:  cloudtrail.Summary{EventID: "id", User: "ü", Account: "1"},
 		position: "f:1", suppression: "why", raw: []byte(`{"a":1}`),
-	}
+	})
+}
+
+func testEvidenceCodec(t *testing.T, e evidence) {
+	t.Helper()
 	b := e.append(nil)
 	var got evidence
 	if err := got.decode(b); err != nil {
