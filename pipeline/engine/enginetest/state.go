@@ -12,8 +12,7 @@ import (
 )
 
 func startsEmpty(t *testing.T, b *bench) {
-	s := b.Open(t)
-	defer s.Engine.Close()
+	s := b.start(t)
 	if got := positions(t, s); len(got) != 0 {
 		t.Errorf("positions %v of an empty store", got)
 	}
@@ -186,8 +185,7 @@ func agreesWithModel(t *testing.T, b *bench) {
 }
 
 func needsOwnership(t *testing.T, b *bench) {
-	s := b.Open(t)
-	defer s.Engine.Close()
+	s := b.start(t)
 	p := s.Engine.Partitions() - 1
 	if _, err := s.Engine.Begin(t.Context(), p); !errors.Is(err, engine.ErrFenced) {
 		t.Errorf("begin before restore: %v, want ErrFenced", err)
@@ -359,8 +357,7 @@ func commitsAgain(t *testing.T, b *bench) {
 }
 
 func partitionsApart(t *testing.T, b *bench) {
-	s := b.Open(t)
-	defer s.Engine.Close()
+	s := b.start(t)
 	n := s.Engine.Partitions()
 	for _, p := range []int{-1, n} {
 		if _, err := s.Engine.Begin(t.Context(), p); err == nil {

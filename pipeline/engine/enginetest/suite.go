@@ -43,6 +43,7 @@ type Store struct {
 
 // Run runs the suite. newStore makes a new empty store each time.
 func Run(t *testing.T, newStore func(t testing.TB) Store) {
+	t.Helper()
 	for _, c := range []struct {
 		name string
 		test func(*testing.T, *bench)
@@ -92,8 +93,8 @@ func (b *bench) position(n int) []byte {
 	return fmt.Appendf(nil, "offset %d", n)
 }
 
-// open opens an engine, restores its last partition and closes it at the end.
-func (b *bench) open(t testing.TB) (Subject, int) {
+// start opens an engine and closes it at the end.
+func (b *bench) start(t testing.TB) Subject {
 	t.Helper()
 	s := b.Open(t)
 	t.Cleanup(func() {
@@ -101,6 +102,13 @@ func (b *bench) open(t testing.TB) (Subject, int) {
 			t.Errorf("close: %v", err)
 		}
 	})
+	return s
+}
+
+// open starts an engine and restores its last partition.
+func (b *bench) open(t testing.TB) (Subject, int) {
+	t.Helper()
+	s := b.start(t)
 	p := s.Engine.Partitions() - 1
 	restore(t, s, p)
 	return s, p
@@ -196,6 +204,7 @@ func commit(t testing.TB, s Subject, p int, fill func(engine.Txn)) {
 
 // soon is a context that is over at once, for calls that would block.
 func soon(t testing.TB) context.Context {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 0)
 	t.Cleanup(cancel)
 	return ctx
