@@ -148,7 +148,7 @@ func (e *Engine) entries(ctx context.Context, each func(t engine.Table, key, val
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err has told
 	var t engine.Table
 	var key, value sql.RawBytes
 	for rows.Next() {
@@ -169,7 +169,7 @@ func (e *Engine) Positions(ctx context.Context) (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read positions: %w", classify(err))
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err has told
 	for rows.Next() {
 		var partition string
 		var position []byte

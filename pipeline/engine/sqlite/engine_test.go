@@ -107,10 +107,15 @@ func commitUntilFull(t testing.TB, e *Engine) {
 
 func TestContract(t *testing.T) {
 	enginetest.Run(t, func(t testing.TB) enginetest.Store {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "state ?#%.db")
 		return enginetest.Store{
-			Open: func(t testing.TB) enginetest.Subject { return subject(openRaw(t, path)) },
+			Open: func(t testing.TB) enginetest.Subject {
+				t.Helper()
+				return subject(openRaw(t, path))
+			},
 			Fail: func(t testing.TB, s enginetest.Subject) func() {
+				t.Helper()
 				e := s.Engine.(*Engine)
 				commit(t, e, func(txn engine.Txn) { txn.Put(engine.Evidence, []byte("filler"), make([]byte, 100)) })
 				return fillDisk(t, e)
@@ -132,6 +137,7 @@ func subject(e *Engine) enginetest.Subject {
 	return enginetest.Subject{
 		Engine: e, Outbox: e, Consumers: e, Alerts: e,
 		Invalid: func(t testing.TB) (all []engine.InvalidEvent) {
+			t.Helper()
 			for d, err := range e.InvalidEvents(t.Context()) {
 				if err != nil {
 					t.Fatal(err)
@@ -141,6 +147,7 @@ func subject(e *Engine) enginetest.Subject {
 			return all
 		},
 		Dead: func(t testing.TB) (all []engine.DeadLetter) {
+			t.Helper()
 			for d, err := range e.DeadLetters(t.Context()) {
 				if err != nil {
 					t.Fatal(err)
@@ -154,8 +161,10 @@ func subject(e *Engine) enginetest.Subject {
 
 func TestContractWithAborts(t *testing.T) {
 	enginetest.Run(t, func(t testing.TB) enginetest.Store {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "state.db")
 		return enginetest.Store{Open: func(t testing.TB) enginetest.Subject {
+			t.Helper()
 			e := openRaw(t, path)
 			s := subject(e)
 			s.Engine = enginetest.FailEvery(e, 4, engine.ErrAborted)
@@ -189,6 +198,7 @@ func TestSecondWorkerIsRefused(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	put := func(t *testing.T, set string) string {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "state.db")
 		e := openAt(t, path, Options{})
 		if err := e.w.update(t.Context(), func(x *tx) error { return x.exec(set) }); err != nil {
@@ -200,6 +210,7 @@ func TestOpenRefuses(t *testing.T) {
 		return path
 	}
 	text := func(t *testing.T, content string) string {
+		t.Helper()
 		path := filepath.Join(t.TempDir(), "state.db")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -227,7 +238,7 @@ func TestOpenRefuses(t *testing.T) {
 			if errors.Is(err, engine.ErrUnavailable) {
 				t.Errorf("%v looks like it were worth another try", err)
 			}
-			if _, err := OpenReader(t.Context(), c.path); err == nil || !strings.Contains(err.Error(), c.want) && c.is != os.ErrNotExist {
+			if _, err := OpenReader(t.Context(), c.path); err == nil || !strings.Contains(err.Error(), c.want) && !errors.Is(c.is, os.ErrNotExist) {
 				t.Errorf("open for reading: %v, want %q", err, c.want)
 			}
 			if after, _ := os.ReadFile(c.path); !slices.Equal(before, after) {

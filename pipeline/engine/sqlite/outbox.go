@@ -41,7 +41,7 @@ func (e *Engine) unread(ctx context.Context, consumer string, limit int) ([]engi
 	if err != nil {
 		return nil, e.readError(ctx, err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err has told
 	var entries []engine.Entry
 	for rows.Next() {
 		var seq int64

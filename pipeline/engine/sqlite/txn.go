@@ -190,7 +190,7 @@ func (t *txn) applyAlerts(x *tx, now int64) (grown bool, err error) {
 		}
 		if a.Notify && !t.e.o.NoOutbox {
 			enc := t.encoded[i]
-			if err := x.exec("INSERT INTO outbox(body, event, events) VALUES(?, ?, ?)", enc.body, []byte(enc.event), enc.events); err != nil {
+			if err := x.exec("INSERT INTO outbox(body, event, events) VALUES(?, ?, ?)", enc.body, enc.event, enc.events); err != nil {
 				return false, err
 			}
 			grown = true
