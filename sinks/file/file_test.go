@@ -71,10 +71,12 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sinktest.Run(t, sinktest.Harness{
 				New: func(t *testing.T) (sinks.Sink, sinktest.Receiver) {
+					t.Helper()
 					o.Path = filepath.Join(t.TempDir(), "alerts.ndjson")
 					return open(t, o), glob(o.Path + "*")
 				},
 				Failing: func(t *testing.T) sinks.Sink {
+					t.Helper()
 					if _, err := os.Stat("/dev/full"); err != nil {
 						t.Skip("there is no /dev/full here")
 					}

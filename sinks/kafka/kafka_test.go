@@ -178,15 +178,18 @@ func (c mutedConn) Write(b []byte) (int, error) {
 func TestConformance(t *testing.T) {
 	sinktest.Run(t, sinktest.Harness{
 		New: func(t *testing.T) (sinks.Sink, sinktest.Receiver) {
+			t.Helper()
 			o := options(newCluster(t))
 			return open(t, o), reader{o}
 		},
 		Failing: func(t *testing.T) sinks.Sink {
+			t.Helper()
 			c := newCluster(t)
 			intercept(c, func(*kmsg.ProduceRequest) (bool, int16) { return true, kerr.TopicAuthorizationFailed.Code })
 			return open(t, options(c))
 		},
 		Stuck: func(t *testing.T) sinks.Sink {
+			t.Helper()
 			var silent atomic.Bool
 			c := newCluster(t, kfake.ListenFn(func(network, address string) (net.Listener, error) {
 				l, err := net.Listen(network, address)

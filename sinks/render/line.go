@@ -28,7 +28,11 @@ func AppendLine(dst []byte, a *sinks.Alert, color bool) []byte {
 		dst = fmt.Appendf(dst, "  ×%s", count(a))
 	}
 	for _, f := range []struct{ label, text string }{
-		{"event", a.EventName}, {"user", a.User}, {"from", a.SourceIP}, {"account", a.Account}, {"region", a.Region},
+		{"event", a.EventName},
+		{"user", a.User},
+		{"from", a.SourceIP},
+		{"account", a.Account},
+		{"region", a.Region},
 		{"by", group(a)},
 	} {
 		if f.text != "" {

@@ -120,7 +120,7 @@ func (t *table) write(row []string, severity string) error {
 
 // paint colours text by severity.
 func paint(text, severity string) string {
-	code := ""
+	var code string
 	switch severity {
 	case "critical":
 		code = "1;31"

@@ -72,6 +72,7 @@ func Alerts(from, to int) []*sinks.Alert {
 
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
+	t.Helper()
 	t.Run("delivers all", h.deliversAll)
 	t.Run("nothing to deliver", h.nothing)
 	t.Run("keeps nothing", h.keepsNothing)

@@ -56,10 +56,14 @@ func open(t *testing.T, o stdout.Options) *stdout.Sink {
 func TestConformance(t *testing.T) {
 	sinktest.Run(t, sinktest.Harness{
 		New: func(t *testing.T) (sinks.Sink, sinktest.Receiver) {
+			t.Helper()
 			w := new(screen)
 			return open(t, stdout.Options{Writer: w}), w
 		},
-		Failing: func(t *testing.T) sinks.Sink { return open(t, stdout.Options{Writer: brokenPipe{}}) },
+		Failing: func(t *testing.T) sinks.Sink {
+			t.Helper()
+			return open(t, stdout.Options{Writer: brokenPipe{}})
+		},
 	})
 }
 

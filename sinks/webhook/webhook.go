@@ -171,7 +171,7 @@ func (s *Sink) post(ctx context.Context, alerts []*sinks.Alert) (away bool, err 
 	if err != nil {
 		return true, fmt.Errorf("post to %s: %w", s.url.Host, hideURL(err))
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	return s.judge(resp)
 }
 

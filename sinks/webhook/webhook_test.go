@@ -97,13 +97,16 @@ func TestConformance(t *testing.T) {
 		t.Run(fmt.Sprintf("batch %d concurrency %d", o.Batch, o.Concurrency), func(t *testing.T) {
 			h := sinktest.Harness{
 				New: func(t *testing.T) (sinks.Sink, sinktest.Receiver) {
+					t.Helper()
 					r := new(receiver)
 					return open(t, serve(t, r), o), r
 				},
 				Failing: func(t *testing.T) sinks.Sink {
+					t.Helper()
 					return open(t, serve(t, status(http.StatusInternalServerError)), o)
 				},
 				Stuck: func(t *testing.T) sinks.Sink {
+					t.Helper()
 					return open(t, serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 						_, _ = io.Copy(io.Discard, r.Body)
 						<-r.Context().Done()
@@ -112,6 +115,7 @@ func TestConformance(t *testing.T) {
 			}
 			if o.Batch == 0 {
 				h.Refusing = func(t *testing.T, refuse func(string) bool) (sinks.Sink, sinktest.Receiver) {
+					t.Helper()
 					r := &receiver{refuse: refuse}
 					return open(t, serve(t, r), o), r
 				}

@@ -80,7 +80,7 @@ func (s *tokenSource) fetch(ctx context.Context) (token string, life time.Durati
 	if err != nil {
 		return "", 0, err
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // it was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return "", 0, err
