@@ -273,8 +273,10 @@ func (r *reader) background() (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-var _ pipeline.Source = (*Source)(nil)
-var _ pipeline.Health = (*Source)(nil)
+var (
+	_ pipeline.Source = (*Source)(nil)
+	_ pipeline.Health = (*Source)(nil)
+)
 
 func addPartitions(t testing.TB, c *kfake.Cluster, topic string, all int) {
 	t.Helper()

@@ -134,8 +134,10 @@ func (o *Options) Validate() error {
 		name  string
 		value time.Duration
 	}{
-		{"idle_after", o.IdleAfter}, {"session_timeout", o.SessionTimeout},
-		{"lag_interval", o.LagInterval}, {"metadata_min_age", o.MetadataMinAge},
+		{"idle_after", o.IdleAfter},
+		{"session_timeout", o.SessionTimeout},
+		{"lag_interval", o.LagInterval},
+		{"metadata_min_age", o.MetadataMinAge},
 	} {
 		if d.value < 0 {
 			bad("%s: must not be negative", d.name)

@@ -131,7 +131,9 @@ func TestStart(t *testing.T) {
 		start string
 		first int
 	}{
-		{"", 0}, {"earliest", 0}, {"latest", 10},
+		{"", 0},
+		{"earliest", 0},
+		{"latest", 10},
 		{at.Add(5 * time.Minute).Format(time.RFC3339), 5},
 		{at.Add(time.Hour).Format(time.RFC3339), 10},
 	} {

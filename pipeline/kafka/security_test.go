@@ -53,7 +53,8 @@ func TestSecurity(t *testing.T) {
 		{"PLAIN", users, []kgo.Opt{auth}, client.Options{SASL: client.SASL{Mechanism: client.Plain, Username: "p", Password: "s3cret"}}},
 		{"SCRAM-SHA-256", users, []kgo.Opt{auth}, client.Options{SASL: client.SASL{Mechanism: client.Scram256, Username: "s256", Password: "s3cret"}}},
 		{
-			"SCRAM-SHA-512 over TLS", append(users[:len(users):len(users)], kfake.TLS(conf)), []kgo.Opt{auth, kgo.DialTLSConfig(trusted)},
+			"SCRAM-SHA-512 over TLS", append(users[:len(users):len(users)], kfake.TLS(conf)),
+			[]kgo.Opt{auth, kgo.DialTLSConfig(trusted)},
 			client.Options{
 				TLS:  client.TLS{Enabled: true, CAFile: ca},
 				SASL: client.SASL{Mechanism: client.Scram512, Username: "s512", Password: "s3cret"},
