@@ -61,6 +61,7 @@ func field(f found, what *yaml.Node, fold bool) bool {
 		return some(f.elements(), func(v any) bool { return equals(v, what, fold) })
 	case yaml.SequenceNode:
 		return some(what.Content, func(n *yaml.Node) bool { return field(f, n, fold) })
+	default: // a map of operators
 	}
 	if n := member(what, "ignore_case"); n != nil {
 		fold = n.Value == "true"

@@ -58,8 +58,8 @@ func rulesIn(t *testing.T, paths ...string) []*refRule {
 	}
 	for _, s := range global {
 		for _, r := range all {
-			for_ := member(s, "rules")
-			if for_ == nil || some(for_.Content, func(n *yaml.Node) bool { return wildcard(r.id, n.Value) }) {
+			only := member(s, "rules")
+			if only == nil || some(only.Content, func(n *yaml.Node) bool { return wildcard(r.id, n.Value) }) {
 				r.suppress = append(r.suppress, s)
 			}
 		}

@@ -138,6 +138,7 @@ func heap(t *testing.T) []garbage {
 // Whatever is in a file, the scan goes on: what is bad is in the dead letter
 // with its place, what is good is found, and the accounting adds up.
 func TestGarbage(t *testing.T) {
+	t.Parallel()
 	rules := write(t, t.TempDir(), "good.yaml", goodRules)
 	for _, g := range heap(t) {
 		t.Run(g.name, func(t *testing.T) {
