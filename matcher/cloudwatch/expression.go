@@ -172,8 +172,12 @@ func (p *parser) relation() (matcher.Relation, bool) {
 		sign string
 		rel  matcher.Relation
 	}{
-		{"!=", matcher.NE}, {"<=", matcher.LE}, {">=", matcher.GE},
-		{"=", matcher.EQ}, {"<", matcher.LT}, {">", matcher.GT},
+		{"!=", matcher.NE},
+		{"<=", matcher.LE},
+		{">=", matcher.GE},
+		{"=", matcher.EQ},
+		{"<", matcher.LT},
+		{">", matcher.GT},
 	} {
 		if p.take(op.sign) {
 			return op.rel, true

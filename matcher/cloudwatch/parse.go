@@ -20,11 +20,11 @@ const (
 	MaxWildcards  = 3 // selectors with a *
 )
 
-// Error and Warning are those of rule files.
-type (
-	Error   = native.Error
-	Warning = native.Warning
-)
+// Error is that of rule files.
+type Error = native.Error
+
+// Warning is that of rule files.
+type Warning = native.Warning
 
 // Parse reads a metric filter pattern: the JSON form when it begins with a
 // brace, else the plain-term form. src begins at pos, whose File is set to file;

@@ -200,7 +200,7 @@ func refHolds(c refCond, v any) bool {
 	case "glob", "regex":
 		return isText && c.re.MatchString(text)
 	}
-	order := 0
+	var order int
 	switch v := v.(type) {
 	case string:
 		order = strings.Compare(v, c.value)

@@ -34,11 +34,11 @@ func (p *parser) selector() (selector, error) {
 		at := p.i
 		var step matcher.Step
 		var err error
-		switch c := p.src[p.i]; {
-		case c == '.':
+		switch p.src[p.i] {
+		case '.':
 			p.i++
 			step, err = p.member(start)
-		case c == '[':
+		case '[':
 			step, err = p.element()
 		default:
 			return p.endSelector(sel, start)

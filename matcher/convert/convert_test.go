@@ -171,14 +171,22 @@ func TestDetectData(t *testing.T) {
 		name, data string
 		want       Kind
 	}{
-		{"a.tf", "", Terraform}, {"a.csv", "", Table},
-		{"a.json", `{"metricFilters":[]}`, AWS}, {"a.json", `{"MetricAlarms":[]}`, AWS},
-		{"a.json", `{"Resources":{}}`, CloudFormation}, {"a.template", "Resources: {}", CloudFormation},
-		{"a.json", `{"detail":{"eventName":["x"]}}`, EventBridge}, {"a.json", `{"Rules":[]}`, EventBridge},
-		{"a.yml", "detection: {}\nlogsource: {}", Sigma}, {"a.yaml", "rules: []", Native},
+		{"a.tf", "", Terraform},
+		{"a.csv", "", Table},
+		{"a.json", `{"metricFilters":[]}`, AWS},
+		{"a.json", `{"MetricAlarms":[]}`, AWS},
+		{"a.json", `{"Resources":{}}`, CloudFormation},
+		{"a.template", "Resources: {}", CloudFormation},
+		{"a.json", `{"detail":{"eventName":["x"]}}`, EventBridge},
+		{"a.json", `{"Rules":[]}`, EventBridge},
+		{"a.yml", "detection: {}\nlogsource: {}", Sigma},
+		{"a.yaml", "rules: []", Native},
 		{"a.txt", "prose\nAlert name | Description | Query |\n", Table},
 		{"a.md", "|Title|Query|\n|-|-|\n", Table},
-		{"a.json", `{"x":1}`, Unknown}, {"a.json", `{`, Unknown}, {"a.yaml", "\x00", Unknown}, {"a", "", Unknown},
+		{"a.json", `{"x":1}`, Unknown},
+		{"a.json", `{`, Unknown},
+		{"a.yaml", "\x00", Unknown},
+		{"a", "", Unknown},
 	}
 	for _, tt := range tests {
 		if got := DetectData(Input{tt.name, []byte(tt.data)}); got != tt.want {

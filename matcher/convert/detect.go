@@ -59,10 +59,10 @@ func Detect(path string) (Kind, error) {
 // DetectData says what an input is, by its contents and the ending of its name.
 func DetectData(in Input) Kind {
 	ext := strings.ToLower(filepath.Ext(in.Name))
-	switch {
-	case ext == ".tf":
+	switch ext {
+	case ".tf":
 		return Terraform
-	case ext == ".csv":
+	case ".csv":
 		return Table
 	}
 	data := bytes.TrimSpace(bytes.TrimPrefix(in.Data, []byte("\ufeff")))
