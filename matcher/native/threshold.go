@@ -64,6 +64,8 @@ func (r *reader) threshold(n *yaml.Node) *matcher.Threshold {
 		r.errorf(at["window"], "window beside absent_for: absent_for is the time itself")
 	case kinds[0] != "absent_for" && at["window"] == nil:
 		r.errorf(at[kinds[0]], "%s needs a window", kinds[0])
+	default:
+		r.bounded(at, t)
 	}
 	return t
 }

@@ -2,6 +2,7 @@ package native
 
 import (
 	"slices"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -49,8 +50,7 @@ func (r *reader) tumbling(list []entry, at map[string]*yaml.Node) *matcher.Tumbl
 				}
 				x.Missing = matcher.Missing(max(i, 0))
 			}
-		case "realert", "count", "window", "group_by":
-		default:
+		case "distinct", "absent_for":
 			r.errorf(e.at, "%s beside compat: cloudwatch, which counts matches", e.key)
 		}
 	}
@@ -61,4 +61,38 @@ func (r *reader) tumbling(list []entry, at map[string]*yaml.Node) *matcher.Tumbl
 		r.errorf(at["datapoints"], "datapoints: %d of %d periods", x.Points, x.Periods)
 	}
 	return x
+}
+
+// What the periods of a threshold may be at most: what the windows remember.
+const (
+	maxBreach  = 65_536 // matches
+	maxPeriods = 10_080
+)
+
+// bounded checks what compat: cloudwatch makes of count and window.
+func (r *reader) bounded(at map[string]*yaml.Node, t *matcher.Threshold) {
+	x := t.Tumbling
+	switch {
+	case x == nil:
+		return
+	case t.Count > maxBreach:
+		r.errorf(at["count"], "count must be at most %d with compat: cloudwatch", maxBreach)
+	case x.Periods > maxPeriods:
+		r.errorf(at["periods"], "periods must be at most %d", maxPeriods)
+	case t.Window > MaxDuration/time.Duration(max(x.Periods, 1)):
+		r.errorf(at["periods"], "%d periods of %v are longer than 31 days", x.Periods, t.Window)
+	}
+	r.futile(at["compat"], t)
+}
+
+// futile warns of alarms that are never on, and of those that never go off.
+func (r *reader) futile(at *yaml.Node, t *matcher.Threshold) {
+	x := t.Tumbling
+	switch {
+	case t.Count != 1:
+	case x.Under && x.Missing != matcher.Breaching:
+		r.warnf(at, "the threshold is never met: a period with fewer than 1 match has no datapoint, which breaches only under missing: breaching")
+	case !x.Under && x.Missing == matcher.Breaching:
+		r.warnf(at, "the threshold is always met: periods with matches breach, and so do those without")
+	}
 }

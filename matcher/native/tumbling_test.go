@@ -54,3 +54,28 @@ func TestCompatCloudWatch(t *testing.T) {
 		}
 	}
 }
+
+// TestFutileAlarms: whether a threshold can be met, and ever end.
+func TestFutileAlarms(t *testing.T) {
+	for text, want := range map[string]string{
+		`count: 1, window: 5m, compat: cloudwatch, compare: "<"`:                        "r.yaml:1:99: the threshold is never met",
+		`count: 1, window: 5m, compat: cloudwatch, compare: "<", missing: notBreaching`: "r.yaml:1:99: the threshold is never met",
+		`count: 1, window: 5m, compat: cloudwatch, compare: "<", missing: breaching`:    "",
+		`count: 2, window: 5m, compat: cloudwatch, compare: "<"`:                        "",
+		`count: 1, window: 5m, compat: cloudwatch, missing: breaching`:                  "r.yaml:1:99: the threshold is always met",
+		`count: 2, window: 5m, compat: cloudwatch, missing: breaching`:                  "",
+		`count: 1, window: 5m, compat: cloudwatch`:                                      "",
+	} {
+		s, err := Loader{}.Parse("r.yaml", []byte("rules: [{id: r, title: R, severity: low, match: {eventName: E}, threshold: {"+text+"}}]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		for _, w := range s.Warnings {
+			got += w.String()
+		}
+		if want == "" && got != "" || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
