@@ -108,6 +108,11 @@ const (
 	Ignore
 )
 
+// String is the name that CloudWatch gives m.
+func (m Missing) String() string {
+	return [...]string{"missing", "notBreaching", "breaching", "ignore"}[m]
+}
+
 // Feed says that the firings of a rule are matches of a correlation.
 type Feed struct {
 	To   *Rule

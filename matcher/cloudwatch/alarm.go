@@ -1,6 +1,7 @@
 package cloudwatch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -30,7 +31,7 @@ type Alarm struct {
 
 	// What the metric filter says.
 	PerMatch float64  // metric value that one match adds; 0: 1
-	Default  float64  // metric value of a minute without matches
+	Default  *float64 // metric value of a minute without matches; nil: it has none
 	Emits    []string // names of the dimensions that the filter emits
 }
 
@@ -48,9 +49,9 @@ type Compat struct {
 	Relation          matcher.Relation // LT, LE, GT or GE
 	Limit             float64
 	PerMatch          float64
-	Default           float64
-	// Missing says what a period without matches counts as when Default is
-	// not reported: missing, notBreaching, breaching or ignore.
+	// Missing says what a period without matches is: missing, notBreaching,
+	// breaching or ignore. Of a filter with a default value it is what that value
+	// comes to.
 	Missing string
 }
 
@@ -81,10 +82,8 @@ func (a *Alarm) Threshold() (*matcher.Threshold, error) {
 		return nil, fmt.Errorf("%w: %s fires on few matches, which is judged at the end of each period", ErrNeedsCompat, a.Comparison)
 	case c.DatapointsToAlarm > 1:
 		return nil, fmt.Errorf("%w: %d of %d periods must each breach", ErrNeedsCompat, c.DatapointsToAlarm, c.EvaluationPeriods)
-	case c.Missing == "breaching" && c.Default == 0:
+	case c.Missing == "breaching":
 		return nil, fmt.Errorf("%w: periods without matches count as breaching", ErrNeedsCompat)
-	case c.Default != 0:
-		return nil, fmt.Errorf("%w: minutes without matches report %g", ErrNeedsCompat, c.Default)
 	}
 	count := math.Ceil(c.Limit / c.PerMatch)
 	if c.Relation == matcher.GT {
@@ -106,7 +105,7 @@ const maxCount = 1_000_000
 func (a *Alarm) Compat() (*Compat, error) {
 	c := &Compat{
 		Period: a.Period, EvaluationPeriods: a.EvaluationPeriods, DatapointsToAlarm: a.DatapointsToAlarm,
-		Limit: a.Limit, PerMatch: a.PerMatch, Default: a.Default, Missing: a.TreatMissingData,
+		Limit: a.Limit, PerMatch: a.PerMatch, Missing: a.TreatMissingData,
 	}
 	if c.DatapointsToAlarm == 0 {
 		c.DatapointsToAlarm = c.EvaluationPeriods
@@ -142,7 +141,28 @@ func (a *Alarm) Compat() (*Compat, error) {
 	if c.PerMatch < 0 || math.IsNaN(c.Limit) || math.IsInf(c.Limit, 0) || math.IsInf(c.PerMatch, 0) || math.IsNaN(c.PerMatch) {
 		fail("threshold %g at a metric value of %g", c.Limit, c.PerMatch)
 	}
+	if v := a.Default; v != nil && len(errs) == 0 {
+		if *v != 0 && c.Period > time.Minute || math.IsNaN(*v) || math.IsInf(*v, 0) {
+			fail("each minute without matches adds %g to the period: only matches are counted", *v)
+		}
+		if c.Missing = "notBreaching"; c.breaches(*v) {
+			c.Missing = "breaching"
+		}
+	}
 	return c, errors.Join(errs...)
+}
+
+func (c *Compat) breaches(v float64) bool {
+	switch c.Relation {
+	case matcher.GT:
+		return v > c.Limit
+	case matcher.GE:
+		return v >= c.Limit
+	case matcher.LT:
+		return v < c.Limit
+	default:
+		return v <= c.Limit
+	}
 }
 
 // Warnings says what about the alarm does not work as its author may think, and
@@ -166,7 +186,10 @@ func (a *Alarm) Warnings() []string {
 			warn("the action %s has no topic name: in CloudWatch it reaches nobody", arn)
 		}
 	}
-	if a.EvaluationPeriods > 1 && a.DatapointsToAlarm == 1 {
+	if c, err := a.Compat(); err == nil && a.Default != nil && c.Missing != cmp.Or(a.TreatMissingData, c.Missing) {
+		warn("a period without matches reports %g, the filter's default value, and so is %s; %s is for periods without any log event, which are taken alike", *a.Default, c.Missing, a.TreatMissingData)
+	}
+	if _, err := a.Threshold(); err == nil && a.EvaluationPeriods > 1 {
 		warn("one of %d periods is enough to fire: the rule fires at the same time and resolves sooner", a.EvaluationPeriods)
 	}
 	return out

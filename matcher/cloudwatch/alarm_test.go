@@ -41,7 +41,10 @@ func TestAlarmThreshold(t *testing.T) {
 		{"2 of 3", func(a *Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 3, 2 }, 0, "compat: 2 of 3 periods"},
 		{"less", func(a *Alarm) { a.Comparison = "LessThanThreshold" }, 0, "compat: LessThanThreshold"},
 		{"breaching", func(a *Alarm) { a.TreatMissingData = "breaching" }, 0, "compat: periods without matches"},
-		{"default", func(a *Alarm) { a.Default = 1 }, 0, "compat: minutes without matches report 1"},
+		{"default", func(a *Alarm) { a.Default = new(1.0) }, 0, "each minute without matches adds 1 to the period"},
+		{"default NaN", func(a *Alarm) { a.Default, a.Period = new(math.NaN()), time.Minute }, 0, "adds NaN"},
+		{"default that breaches", func(a *Alarm) { a.Default, a.Period = new(1.0), time.Minute }, 0, "compat: periods without matches"},
+		{"default 0", func(a *Alarm) { a.Default, a.TreatMissingData = new(0.0), "breaching" }, 1, ""},
 		{"always", func(a *Alarm) { a.Limit = 0 }, 0, "fires without any match"},
 		{"huge", func(a *Alarm) { a.Limit = 1e300 }, 0, "at most 1000000"},
 		{"nan", func(a *Alarm) { a.Limit = math.NaN() }, 0, "threshold NaN"},
@@ -82,6 +85,28 @@ func TestAlarmCompat(t *testing.T) {
 	}
 }
 
+// TestDefaultValue holds what a default value, which is reported in place of
+// nothing, makes of periods without matches.
+func TestDefaultValue(t *testing.T) {
+	for _, tt := range []struct {
+		comparison   string
+		limit, value float64
+		want         string
+	}{
+		{"GreaterThanOrEqualToThreshold", 1, 0, "notBreaching"}, {"GreaterThanOrEqualToThreshold", 1, 1, "breaching"},
+		{"GreaterThanThreshold", 1, 1, "notBreaching"}, {"GreaterThanThreshold", 1, 2, "breaching"},
+		{"LessThanThreshold", 1, 0, "breaching"}, {"LessThanThreshold", 1, 1, "notBreaching"},
+		{"LessThanOrEqualToThreshold", 1, 1, "breaching"}, {"LessThanOrEqualToThreshold", 1, 2, "notBreaching"},
+	} {
+		c, err := alarm(func(a *Alarm) {
+			a.Comparison, a.Limit, a.Default, a.Period, a.TreatMissingData = tt.comparison, tt.limit, &tt.value, time.Minute, "ignore"
+		}).Compat()
+		if err != nil || c.Missing != tt.want {
+			t.Errorf("%s %g at %g: %+v, %v, want %s", tt.comparison, tt.limit, tt.value, c, err, tt.want)
+		}
+	}
+}
+
 func TestAlarmWarnings(t *testing.T) {
 	tests := []struct {
 		change func(*Alarm)
@@ -95,6 +120,11 @@ func TestAlarmWarnings(t *testing.T) {
 		{func(a *Alarm) { a.AlarmActions = []string{"arn:aws:sns:us-east-1:123456789012"} }, "no topic name"},
 		{func(a *Alarm) { a.OKActions = []string{"arn:aws:sns:us-east-1:123456789012:topic"} }, ""},
 		{func(a *Alarm) { a.EvaluationPeriods, a.DatapointsToAlarm = 3, 1 }, "resolves sooner"},
+		{func(a *Alarm) {
+			a.EvaluationPeriods, a.DatapointsToAlarm, a.Comparison = 3, 1, "LessThanThreshold"
+		}, ""},
+		{func(a *Alarm) { a.Default = new(0.0) }, ""},
+		{func(a *Alarm) { a.Default, a.TreatMissingData = new(0.0), "breaching" }, "a period without matches reports 0, the filter's default value, and so is notBreaching; breaching is"},
 	}
 	for _, tt := range tests {
 		got := strings.Join(alarm(tt.change).Warnings(), "\n")

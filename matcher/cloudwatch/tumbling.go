@@ -12,12 +12,8 @@ var missing = map[string]matcher.Missing{
 }
 
 // Threshold returns the alarm as a threshold that evaluates periods as
-// CloudWatch does. A Default is not reported: what periods without matches are
-// is for Missing to say.
+// CloudWatch does.
 func (c *Compat) Threshold() (*matcher.Threshold, error) {
-	if c.Default != 0 {
-		return nil, fmt.Errorf("minutes without matches report %g, which is not counted", c.Default)
-	}
 	limit := c.Limit / c.PerMatch
 	count := math.Ceil(limit) // at least n, less than n
 	if c.Relation == matcher.GT || c.Relation == matcher.LE {

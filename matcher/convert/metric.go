@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,7 +18,7 @@ type metricFilter struct {
 	name, pattern, logGroup string
 	metric                  metric
 	value                   string // of the metric, per match
-	defaultValue            float64
+	defaultValue            *float64
 	dimensions              []pair // name → selector
 	warnings                []string
 	source                  matcher.Pos
@@ -63,7 +64,10 @@ func (c *converter) filter(tree map[string]any, label string, source matcher.Pos
 		f := &metricFilter{
 			name: name, named: named, pattern: pattern, logGroup: group, source: source, warnings: slices.Clone(s.warnings),
 			metric: metric{t.text("MetricNamespace", true), t.text("MetricName", true)},
-			value:  t.text("MetricValue", true), defaultValue: t.number("DefaultValue", false), dimensions: t.dimensions("Dimensions"),
+			value:  t.text("MetricValue", true), dimensions: t.dimensions("Dimensions"),
+		}
+		if v := t.number("DefaultValue", false); t.known("DefaultValue") != "" {
+			f.defaultValue = &v
 		}
 		if problem := strings.Join(append(s.problems, t.problems...), "; "); problem != "" {
 			c.refuse(source, what, "%s", problem)
@@ -181,7 +185,7 @@ func (c *converter) joinAlarm(a *metricAlarm, several bool) {
 		err = a.metricValue(filters)
 	}
 	if err == nil {
-		d.threshold, err = a.Threshold()
+		err = a.threshold(&d)
 	}
 	if err != nil {
 		c.refuse(a.source, what, "%v", err)
@@ -209,6 +213,29 @@ func (c *converter) joinAlarm(a *metricAlarm, several bool) {
 		d.warnings = append(d.warnings, fmt.Sprintf("%d metric filters feed the metric: an event that several of them match counts once", distinct))
 	}
 	c.write(d)
+}
+
+// threshold is a sliding window where one can stand for the alarm, else its own
+// periods.
+func (a *metricAlarm) threshold(d *draft) error {
+	t, err := a.Threshold()
+	if !errors.Is(err, cloudwatch.ErrNeedsCompat) {
+		d.threshold = t
+		return err
+	}
+	reason := err
+	c, err := a.Compat()
+	if err != nil {
+		return err
+	}
+	if d.threshold, err = c.Threshold(); err != nil {
+		return err
+	}
+	d.warnings = append(d.warnings, fmt.Sprintf("the rule %v", reason))
+	if x := d.threshold.Tumbling; x.Under || x.Missing == matcher.Breaching {
+		d.warnings = append(d.warnings, "silence can raise the alarm, which the rule judges from its first match on")
+	}
+	return nil
 }
 
 // patternOf joins the patterns of filters that feed one metric.
@@ -272,12 +299,14 @@ func (a *metricAlarm) metricValue(filters []*metricFilter) error {
 		if err != nil || v <= 0 {
 			return fmt.Errorf("metric filter %s adds up %s: only a fixed number counts matches", f.name, f.value)
 		}
-		if a.PerMatch != 0 && a.PerMatch != v || a.Default != 0 && a.Default != f.defaultValue {
+		if a.PerMatch != 0 && (a.PerMatch != v || !same(a.Default, f.defaultValue)) {
 			return fmt.Errorf("the metric filters that feed its metric add different values")
 		}
 		a.PerMatch, a.Default = v, f.defaultValue
 	}
 	return nil
 }
+
+func same(a, b *float64) bool { return a == b || a != nil && b != nil && *a == *b }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -52,10 +52,7 @@ func (c *converter) write(d draft) {
 	}
 	add(d.language, d.condition)
 	if t := d.threshold; t != nil {
-		count := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(t.Count)}
-		add("threshold", &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{
-			textNode("count"), count, textNode("window"), textNode(duration(t.Window)),
-		}})
+		add("threshold", thresholdNode(t))
 	}
 	for i, s := range d.comments {
 		d.comments[i] = "# " + oneLine(s)
@@ -80,6 +77,26 @@ func (c *converter) write(d draft) {
 	c.result.Rules = append(c.result.Rules, Converted{
 		ID: id, YAML: strings.TrimPrefix(text, "rules:\n"), Warnings: append(d.warnings, warnings...), Source: d.source,
 	})
+}
+
+func thresholdNode(t *matcher.Threshold) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	add := func(key string, value *yaml.Node) { n.Content = append(n.Content, textNode(key), value) }
+	number := func(v int) *yaml.Node {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.Itoa(v)}
+	}
+	add("count", number(t.Count))
+	add("window", textNode(duration(t.Window)))
+	if x := t.Tumbling; x != nil {
+		add("compat", textNode("cloudwatch"))
+		if x.Under {
+			add("compare", textNode("<"))
+		}
+		add("periods", number(x.Periods))
+		add("datapoints", number(x.Points))
+		add("missing", textNode(x.Missing.String()))
+	}
+	return n
 }
 
 // check loads what was written.
