@@ -81,6 +81,7 @@ func sharedRules(n int) []*Rule {
 func consoleLogin(*rand.Rand) string { return "ConsoleLogin" }
 
 func matching(b testing.TB, name string, rules []*Rule, tr traffic) measure.Contender {
+	b.Helper()
 	rs, err := Compile(rules, Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -100,6 +101,7 @@ func matching(b testing.TB, name string, rules []*Rule, tr traffic) measure.Cont
 }
 
 func parsing(b testing.TB, tr traffic) measure.Contender {
+	b.Helper()
 	var p fastjson.Parser
 	return measure.Contender{Name: "parse", Events: len(tr.events), Run: func() {
 		for _, raw := range tr.events {

@@ -75,8 +75,10 @@ func (l *Leaf) canon(dst []byte) []byte {
 		name  string
 		value uint8
 	}{
-		{"arrays", uint8(l.Arrays)}, {"as-text", uint8(l.AsText)},
-		{"null", uint8(l.Null)}, {"objects", uint8(l.Objects)},
+		{"arrays", uint8(l.Arrays)},
+		{"as-text", uint8(l.AsText)},
+		{"null", uint8(l.Null)},
+		{"objects", uint8(l.Objects)},
 	} {
 		if p.value != 0 {
 			dst = strconv.AppendUint(append(append(append(dst, ' '), p.name...), '='), uint64(p.value), 10)

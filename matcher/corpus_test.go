@@ -21,6 +21,7 @@ import (
 // corpus returns the events of the JSON-lines files in the directory that the
 // environment names.
 func corpus(t *testing.T) [][]byte {
+	t.Helper()
 	dir := os.Getenv("TRAILTIDE_TESTDATA")
 	if dir == "" {
 		t.Skip("TRAILTIDE_TESTDATA does not name a directory with CloudTrail corpora")
@@ -62,6 +63,7 @@ func fieldsOf(v *fastjson.Value, path []string, into map[string]string) {
 		})
 	case fastjson.TypeString:
 		into[strings.Join(path, "\x00")] = string(v.GetStringBytes())
+	default: // no string and nothing that holds one
 	}
 }
 

@@ -102,23 +102,23 @@ func (d *decimal) digit(i int) byte {
 	return d.tail[i-len(d.head)]
 }
 
-// compare returns -1, 0 or 1 as a is less than, equal to or greater than b.
-func (a *decimal) compare(b *decimal) int {
-	if a.sign() != b.sign() || a.digits() == 0 {
-		return cmp.Compare(a.sign(), b.sign())
+// compare returns -1, 0 or 1 as d is less than, equal to or greater than b.
+func (d *decimal) compare(b *decimal) int {
+	if d.sign() != b.sign() || d.digits() == 0 {
+		return cmp.Compare(d.sign(), b.sign())
 	}
-	c := cmp.Compare(a.exp, b.exp)
-	for i := 0; c == 0 && (i < a.digits() || i < b.digits()); i++ {
+	c := cmp.Compare(d.exp, b.exp)
+	for i := 0; c == 0 && (i < d.digits() || i < b.digits()); i++ {
 		switch {
-		case i >= a.digits():
+		case i >= d.digits():
 			c = -1
 		case i >= b.digits():
 			c = 1
 		default:
-			c = cmp.Compare(a.digit(i), b.digit(i))
+			c = cmp.Compare(d.digit(i), b.digit(i))
 		}
 	}
-	return c * a.sign()
+	return c * d.sign()
 }
 
 func (d *decimal) sign() int {

@@ -80,6 +80,7 @@ func (n *Anywhere) search(e *evaluator, v *fastjson.Value) verdict {
 			}
 			n.add(&sum, n.search(e, member))
 		})
+	default: // nothing is below a scalar
 	}
 	return sum
 }

@@ -88,6 +88,7 @@ func (e *evaluator) look(v *fastjson.Value, mask TextMask) {
 		if mask&TextArrays != 0 {
 			e.compact(v)
 		}
+	case fastjson.TypeNull: // never has a text
 	}
 }
 
@@ -141,6 +142,7 @@ func (l *Leaf) judge(e *evaluator, v *fastjson.Value) verdict {
 			return failed
 		case NullTrue:
 			return held
+		case NullSeen: // the operator judges it
 		}
 	case fastjson.TypeObject:
 		if l.Objects == ObjectFalse {
@@ -156,6 +158,7 @@ func (l *Leaf) judge(e *evaluator, v *fastjson.Value) verdict {
 		if l.Objects == ObjectFalse {
 			return failed
 		}
+	default: // a scalar: the operator judges it
 	}
 	e.look(v, l.AsText)
 	return verdictOf(l.Op.eval(e))

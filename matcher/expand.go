@@ -17,7 +17,7 @@ func ExpandRegexp(re *syntax.Regexp, anchored bool, limit int) (texts []string, 
 		return nil, false, false
 	}
 	for _, p := range out {
-		if !anchored && !(p.begun && p.ended) {
+		if !anchored && (!p.begun || !p.ended) {
 			return nil, false, false
 		}
 		texts = append(texts, p.text)

@@ -135,6 +135,7 @@ func (n *JSONText) explain(x *explainer, v *fastjson.Value) Explanation {
 				ex.Parts = append(ex.Parts, n.Node.explain(x, inner))
 				x.leave(outer)
 			}
+		default: // nothing to look into
 		}
 		return false
 	})

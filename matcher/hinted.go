@@ -120,7 +120,8 @@ func (n *Hinted) eval(e *evaluator, v *fastjson.Value) bool {
 }
 
 // The hints are a consequence of the node and not a part of what it means.
-func (n *Hinted) canon(dst []byte) []byte                             { return n.Node.canon(dst) }
+func (n *Hinted) canon(dst []byte) []byte { return n.Node.canon(dst) }
+
 func (n *Hinted) explain(x *explainer, v *fastjson.Value) Explanation { return n.Node.explain(x, v) }
 func (n *Hinted) needs() plan                                         { return n.Node.needs() }
 func (n *Hinted) reads(yield func(Path))                              { n.Node.reads(yield) }

@@ -67,6 +67,7 @@ func requiredLiteral(re *syntax.Regexp) string {
 			}
 		}
 		return best
+	default: // no one text that is always there
 	}
 	return ""
 }
