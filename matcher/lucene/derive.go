@@ -190,6 +190,7 @@ func simplify(x *re) *re {
 		return simpleNot(subs[0])
 	case reRepeat:
 		return simpleRepeat(subs[0], x.least, x.most)
+	case reNone, reEmpty:
 	}
 	return x
 }

@@ -70,6 +70,7 @@ func (x *re) re2(b *strings.Builder) {
 		default:
 			fmt.Fprintf(b, "{%d,%d}", x.least, x.most)
 		}
+	case reInter, reNot: // RE2 has neither: the caller keeps them away
 	}
 }
 

@@ -210,7 +210,8 @@ func (p *parser) checkWord(at int, written, text string) {
 
 // partsWords says that a character is in no token.
 func partsWords(r rune) bool {
-	return r < 0x80 && !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9') && !strings.ContainsRune(`_.:,;'"`, r)
+	inToken := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune(`_.:,;'"`, r)
+	return r < 0x80 && !inToken
 }
 
 // comparison reads >5, >=5, <5 and <=5.
