@@ -107,7 +107,7 @@ func (r *reader) readCorrelation(doc *yaml.Node, fallback string) *Correlation {
 		References: h.references, Tags: h.tags, Pos: h.pos,
 	}
 	n := get(doc, "correlation")
-	entries, _ := r.entries(n, "correlation")
+	entries := r.entries(n, "correlation")
 	for _, e := range entries {
 		switch e.key {
 		case "type":
@@ -171,10 +171,10 @@ func (r *reader) references(c *Correlation, n *yaml.Node) {
 
 func (r *reader) aliases(c *Correlation, n *yaml.Node) {
 	c.aliases = map[string]map[string]alias{}
-	list, _ := r.entries(n, "aliases")
+	list := r.entries(n, "aliases")
 	for _, e := range list {
 		c.aliases[e.key] = map[string]alias{}
-		fields, _ := r.entries(e.val, "an alias")
+		fields := r.entries(e.val, "an alias")
 		for _, f := range fields {
 			name, ok := r.text(f.val, "the field of an alias")
 			if !ok {
@@ -203,7 +203,7 @@ func (r *reader) bounds(c *Correlation, correlation *yaml.Node) {
 		return
 	}
 	before := len(r.errs)
-	list, _ := r.entries(n, "condition")
+	list := r.entries(n, "condition")
 	for _, e := range list {
 		switch {
 		case slices.Contains(boundOps, e.key):

@@ -30,7 +30,7 @@ const textMask = matcher.TextNumbers | matcher.TextBools | matcher.TextObjects |
 // detection reads the keys of a detection, or of a filter, other than those in
 // reserved as selections, in the order of the file.
 func (r *reader) selections(n *yaml.Node, reserved ...string) (list []*selection) {
-	entries, _ := r.entries(n, "detection")
+	entries := r.entries(n, "detection")
 	for _, e := range entries {
 		if slices.Contains(reserved, e.key) {
 			continue
@@ -89,7 +89,7 @@ func (r *reader) selection(s *selection, n *yaml.Node) matcher.Node {
 
 // fields reads a map: all of its items must hold.
 func (r *reader) fields(s *selection, n *yaml.Node, note matcher.Note) matcher.Node {
-	entries, _ := r.entries(n, "a selection")
+	entries := r.entries(n, "a selection")
 	if len(entries) == 0 {
 		r.errorf(n, "the selection %s is empty", s.name)
 		return nil

@@ -35,7 +35,7 @@ func TestQuery(t *testing.T) {
 		"detection: {a: {b: c}}":                "no condition",
 		"a: {b: c}\ncondition: a | count() > 5": "one at a time",
 		"correlation: {rules: [a]}":             "about other rules",
-		"a|contians: x":                         "did you mean",
+		"a|contians: x":                         "did you mean", //nolint:misspell // on purpose
 	} {
 		if _, _, err := Query("query", []byte(src), Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: want an error with %q, got %v", src, want, err)

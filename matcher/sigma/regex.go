@@ -91,7 +91,7 @@ func foreign(expr string) string {
 					return u.name
 				}
 			}
-		case c == '+' && i > 0 && strings.IndexByte("*+?}", expr[i-1]) >= 0 && !(i > 1 && expr[i-2] == '\\'):
+		case c == '+' && i > 0 && strings.IndexByte("*+?}", expr[i-1]) >= 0 && (i == 1 || expr[i-2] != '\\'):
 			return "a possessive repetition " + string(expr[i-1]) + "+"
 		}
 	}

@@ -21,7 +21,6 @@ type header struct {
 	severity        matcher.Severity
 	leveled         bool // a level is stated
 	pos             matcher.Pos
-	source          string
 }
 
 // header reads what documents of all kinds have. fallback is the ID of a

@@ -163,16 +163,17 @@ type entry struct {
 	val *yaml.Node
 }
 
-// entries returns the entries of a map; ok is false, and said so, when n is not one.
-func (r *reader) entries(n *yaml.Node, what string) (list []entry, ok bool) {
+// entries returns the entries of a map; nil, and said so, when n is not one.
+func (r *reader) entries(n *yaml.Node, what string) []entry {
 	if n.Kind != yaml.MappingNode {
 		r.errorf(n, "%s must be a map, not %s", what, kindOf(n))
-		return nil, false
+		return nil
 	}
+	var list []entry
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		list = append(list, entry{n.Content[i].Value, n.Content[i], n.Content[i+1]})
 	}
-	return list, true
+	return list
 }
 
 // get returns the value under key in a map, nil if there is none.
@@ -236,6 +237,7 @@ func kindOf(n *yaml.Node) string {
 		return "a map"
 	case yaml.SequenceNode:
 		return "a list"
+	default: // a scalar: its tag tells
 	}
 	switch n.ShortTag() {
 	case "!!null":
