@@ -286,8 +286,13 @@ reading rules: open missing: file does not exist`
 
 func TestNearest(t *testing.T) {
 	tests := []struct{ word, want string }{
-		{"severty", "severity"}, {"Severity", "severity"}, {"titel", "title"}, {"zzzzzzz", ""}, {"", ""},
-		{"mtach", "match"}, {strings.Repeat("severity", 100), ""},
+		{"severty", "severity"},
+		{"Severity", "severity"},
+		{"titel", "title"},
+		{"zzzzzzz", ""},
+		{"", ""},
+		{"mtach", "match"},
+		{strings.Repeat("severity", 100), ""},
 	}
 	for _, tt := range tests {
 		if got := nearest(tt.word, ruleKeys); got != tt.want && tt.word != "" {

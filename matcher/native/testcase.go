@@ -119,6 +119,7 @@ func (r *reader) appendJSON(dst []byte, n *yaml.Node, path cloudtrail.Path) []by
 			dst = r.appendJSON(dst, c, path)
 		}
 		return append(dst, ']')
+	default: // a scalar
 	}
 	name := strings.Join(path, ".")
 	switch k, s := r.scalar(n, name, isTextField(path)); k {

@@ -76,6 +76,7 @@ func (r *reader) equals(items []*yaml.Node, t target, fold bool) matcher.Op {
 			ops = append(ops, matcher.IsBool(s == "true"))
 		case nullValue:
 			ops = append(ops, matcher.IsNull())
+		case badValue: // scalar said so
 		}
 	}
 	if len(texts) > 0 {
