@@ -69,7 +69,7 @@ func run(wheel, out string) error {
 	if err != nil {
 		return fmt.Errorf("opening the wheel: %w", err)
 	}
-	defer z.Close()
+	defer z.Close() //nolint:errcheck // it was only read
 	c := collection{sources: map[string]map[string]bool{}, members: map[string]bool{}}
 	models := 0
 	for _, f := range z.File {
@@ -96,7 +96,7 @@ func read(f *zip.File) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer file.Close() //nolint:errcheck // it was only read
 	var r io.Reader = file
 	if strings.HasSuffix(f.Name, ".gz") {
 		if r, err = gzip.NewReader(file); err != nil {
