@@ -42,8 +42,9 @@ func (c class) String() string {
 		return "a CloudTrail log file notice: it names a file and holds no event"
 	case classLambda:
 		return "a record of an AWS Lambda trigger, not a CloudTrail event"
+	default:
+		return "not a CloudTrail event"
 	}
-	return "not a CloudTrail event"
 }
 
 // classify reads ev up to the key that decides what it is. For Records files
@@ -124,6 +125,7 @@ func (e *Event) envelopeOf(f field) (c class, array int) {
 		return classSQS, 0
 	case fieldS3Object:
 		return classNotice, 0
+	default: // a field of no envelope
 	}
 	return classOther, 0
 }

@@ -127,7 +127,7 @@ func (r *run) payload(b []byte, level int) {
 	case b[0] != '{' && b[0] != '[':
 		r.many(b)
 	default:
-		end, _ := skipContainer(b, 1, 1)
+		end, _ := skipContainer(b, 1)
 		switch {
 		case end == len(b):
 			r.whole(b)
@@ -179,7 +179,7 @@ func (r *run) single(c class, b []byte) {
 		r.invalid(b, r.ev.err.Error())
 	case c == classEvent:
 		r.event(b)
-	case c == classEventBridge && !(r.u.KeepEventBridge && r.u.AnyObject):
+	case c == classEventBridge && (!r.u.KeepEventBridge || !r.u.AnyObject):
 		r.eventBridge(b)
 	case r.u.AnyObject:
 		r.event(b)

@@ -97,7 +97,7 @@ const envelopeDepth = 2
 // goes on over the end of its line must be valid in all its parts, so that a
 // line that was cut does not swallow those after it.
 func endOfOne(b []byte, eol, depth int) (end, bound int) {
-	if end, _ = skipContainer(b[:eol], 1, 1); end >= 0 {
+	if end, _ = skipContainer(b[:eol], 1); end >= 0 {
 		return end, end
 	}
 	if eol == len(b) {

@@ -66,6 +66,7 @@ func unescapeKeys(v *fastjson.Value) {
 		for _, element := range v.GetArray() {
 			unescapeKeys(element)
 		}
+	default: // a scalar has no keys
 	}
 }
 

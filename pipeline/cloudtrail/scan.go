@@ -127,7 +127,7 @@ func (e *Event) close() int {
 	if e.pos == 0 {
 		return -1
 	}
-	end, deepest := skipContainer(e.raw, e.pos, 1)
+	end, deepest := skipContainer(e.raw, e.pos)
 	if end >= 0 && deepest > e.depthLimit() && e.err == nil {
 		e.err = e.tooDeep()
 	}
@@ -209,8 +209,9 @@ func (m *member) readValue(b []byte, i int) error {
 		switch m.value.kind {
 		case String, Object, Array:
 			return errTruncated
+		default:
+			return errValue
 		}
-		return errValue
 	}
 	m.value.end = i
 	return m.readEnd(b, i)

@@ -107,10 +107,11 @@ func escapedAt(b []byte, start, i int) bool {
 	return n&1 == 1
 }
 
-// skipContainer returns the index after the bracket that brings depth to 0,
-// reading from i, which lies inside depth open brackets; -1 if there is none.
-// deepest is the greatest depth on the way.
-func skipContainer(b []byte, i, depth int) (end, deepest int) {
+// skipContainer returns the index after the bracket that closes the one before i;
+// -1 if there is none. deepest is the greatest depth on the way, 1 if that is the
+// only bracket.
+func skipContainer(b []byte, i int) (end, deepest int) {
+	depth := 1
 	deepest = depth
 	for i < len(b) {
 		c := b[i]
@@ -192,10 +193,10 @@ func skipValue(b []byte, i int) (end int, kind Kind, nesting int) {
 	case '"':
 		return skipString(b, i+1), String, 0
 	case '{':
-		end, nesting = skipContainer(b, i+1, 1)
+		end, nesting = skipContainer(b, i+1)
 		return end, Object, nesting
 	case '[':
-		end, nesting = skipContainer(b, i+1, 1)
+		end, nesting = skipContainer(b, i+1)
 		return end, Array, nesting
 	case 't':
 		return skipWord(b, i, "true"), True, 0

@@ -32,12 +32,18 @@ func TestSummarize(t *testing.T) {
 			Account: "111122223333", CallerAccount: "111122223333", Region: "eu-central-1",
 			User: "arn:aws:iam::111122223333:user/alice", SourceIP: "198.51.100.7",
 		}},
-		{"another account", `{"recipientAccountId":"1","userIdentity":{"type":"AWSAccount","principalId":"AIDAX","accountId":"2"}}`,
-			Summary{Account: "1", CallerAccount: "2", User: "AIDAX"}},
-		{"numbers", `{"userIdentity":{"accountId":9007199254740993}}`,
-			Summary{Account: "9007199254740993", CallerAccount: "9007199254740993", User: "9007199254740993"}},
-		{"insight", `{"insightDetails":{"eventName":"RunInstances","eventSource":"ec2.amazonaws.com"}}`,
-			Summary{EventName: "RunInstances", EventSource: "ec2.amazonaws.com"}},
+		{
+			"another account", `{"recipientAccountId":"1","userIdentity":{"type":"AWSAccount","principalId":"AIDAX","accountId":"2"}}`,
+			Summary{Account: "1", CallerAccount: "2", User: "AIDAX"},
+		},
+		{
+			"numbers", `{"userIdentity":{"accountId":9007199254740993}}`,
+			Summary{Account: "9007199254740993", CallerAccount: "9007199254740993", User: "9007199254740993"},
+		},
+		{
+			"insight", `{"insightDetails":{"eventName":"RunInstances","eventSource":"ec2.amazonaws.com"}}`,
+			Summary{EventName: "RunInstances", EventSource: "ec2.amazonaws.com"},
+		},
 		{"nothing of use", `{"userIdentity":"x","eventName":["x"]}`, Summary{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ func ParseTime(b []byte) (nanos int64, ok bool) {
 	hour, ok5 := digits2(b[11:])
 	minute, ok6 := digits2(b[14:])
 	second, ok7 := digits2(b[17:])
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6 && ok7) {
+	if !ok1 || !ok2 || !ok3 || !ok4 || !ok5 || !ok6 || !ok7 {
 		return 0, false
 	}
 	year += 100 * century
