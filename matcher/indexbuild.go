@@ -17,7 +17,7 @@ const (
 
 // buildIndex indexes the enabled rules.
 func buildIndex(rules []*Rule) index {
-	x := index{ids: map[string]int32{}}
+	x := index{ids: map[string]int32{}, conds: make([]Node, len(rules))}
 	x.pathID(eventName)
 	byName := map[string][]int32{}
 	var rest []int32
@@ -26,7 +26,8 @@ func buildIndex(rules []*Rule) index {
 			continue
 		}
 		named := false
-		for _, w := range r.Cond.needs() {
+		x.conds[i] = simplified(r.Cond)
+		for _, w := range x.conds[i].needs() {
 			id := int32(len(x.ways))
 			for j := range w {
 				w[j].id = x.pathID(w[j].path)

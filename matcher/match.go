@@ -74,7 +74,7 @@ func (m *Matcher) Match(dst []Hit, ev *cloudtrail.Event) (hits []Hit, candidate 
 	clock := m.stats.start()
 	for _, i := range m.found {
 		r := m.rs.rules[i]
-		ok := r.Cond.eval(&m.eval, v)
+		ok := m.rs.index.conds[i].eval(&m.eval, v)
 		if ok {
 			own := m.suppressed(i, ev)
 			if !r.Silent {
