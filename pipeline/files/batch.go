@@ -69,7 +69,7 @@ func (b *batch) Position(i int) []byte {
 	if p.after == (place{}) { // the file could not be opened: the next run tries again
 		return nil
 	}
-	return appendPosition(nil, p.after, p.file.id)
+	return encodePosition(p.after, p.file.id)
 }
 
 // Label implements pipeline.Places.

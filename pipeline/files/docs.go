@@ -3,7 +3,6 @@ package files
 import (
 	"bytes"
 	"fmt"
-	"io"
 )
 
 // nextInDocs returns the next element of an array, or the next whole document.
@@ -340,7 +339,7 @@ func (f *framer) garbage(fr frame) (frame, error) {
 		}
 		f.drop()
 		if !f.fill() {
-			if f.err != io.EOF {
+			if !f.atEnd() {
 				return f.end(fr, "")
 			}
 			f.place.done = true

@@ -117,6 +117,12 @@ func (f *framer) fill() bool {
 	return false
 }
 
+// atEnd says that the source ended as a Reader does, with io.EOF itself. One that
+// is inside another error is a failure on the way: a file that is cut off.
+func (f *framer) atEnd() bool {
+	return f.err == io.EOF //nolint:errorlint // as said
+}
+
 // advance consumes n buffered bytes without newlines, or whose newlines the
 // caller has counted.
 func (f *framer) advance(n int) {
@@ -159,7 +165,7 @@ func (f *framer) end(fr frame, cut string) (frame, error) {
 	f.consume(f.w - f.r)
 	f.place.done = true
 	switch {
-	case f.err != nil && f.err != io.EOF:
+	case f.err != nil && !f.atEnd():
 		fr.problem = fmt.Sprintf("cannot be read on after %d bytes: %v", f.place.offset, f.err)
 	case cut != "":
 		fr.problem = fmt.Sprintf("ends after %d bytes in the middle of %s", f.place.offset, cut)
@@ -187,7 +193,7 @@ func (f *framer) nextLine() (frame, error) {
 				return frame{}, errWait
 			}
 			fr := frame{index: -1, line: f.place.line + 1}
-			if f.err != io.EOF || f.r == f.w {
+			if !f.atEnd() || f.r == f.w {
 				return f.end(fr, "")
 			}
 			at, n := f.r, trimmed(f.buf[f.r:f.w])
@@ -240,7 +246,7 @@ func (f *framer) skipLine() (frame, error) {
 	for {
 		f.drop()
 		if !f.fill() {
-			if f.err != io.EOF {
+			if !f.atEnd() {
 				return f.end(fr, "")
 			}
 			f.place.done = true

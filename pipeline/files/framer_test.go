@@ -21,7 +21,7 @@ func show(t testing.TB, src io.Reader, at place, maxLine, maxDoc int) (frames []
 	f := newFramer(src, make([]byte, 16), maxLine, maxDoc, at)
 	for range 1_000_000 {
 		fr, err := f.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if !f.place.done {
 				t.Fatal("io.EOF at a place that is not done")
 			}

@@ -3,6 +3,7 @@ package files
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -150,7 +151,7 @@ func (in *inflater) skip(offset int64) error {
 		return err
 	}
 	n, err := io.CopyN(io.Discard, in.r, offset)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("it holds only %d bytes and was read up to %d", n, offset)
 	}
 	return err
@@ -175,7 +176,7 @@ type named struct {
 
 func (n named) Read(b []byte) (int, error) {
 	k, err := n.r.Read(b)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // only io.EOF itself is the end
 		err = fmt.Errorf("%s: %w", n.name, err)
 	}
 	return k, err

@@ -103,8 +103,7 @@ func (l *listing) walk(ctx context.Context, root string, all bool, add func(stri
 			return nil
 		}
 		if d.Type()&fs.ModeSymlink != 0 {
-			info, err := os.Stat(path)
-			if err != nil || !info.Mode().IsRegular() {
+			if !isRegular(path) {
 				l.skipped++
 				return nil
 			}
@@ -119,6 +118,12 @@ func (l *listing) walk(ctx context.Context, root string, all bool, add func(stri
 		add(name)
 		return nil
 	})
+}
+
+// isRegular says that a path leads to a regular file, be it by links.
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func wanted(name string) bool {

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"io"
 	"os"
 	"slices"
@@ -201,9 +202,9 @@ func (m *merge) chunk(b *batch, f *openFile) (ended, waits bool) {
 		f.framer.patient = len(b.Records) == 0 && len(b.Open) == 0
 		fr, err := f.framer.next()
 		switch {
-		case err == errWait:
+		case errors.Is(err, errWait):
 			return false, true
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			m.end(b, f)
 			return true, false
 		}
@@ -219,7 +220,7 @@ func (m *merge) chunk(b *batch, f *openFile) (ended, waits bool) {
 
 func (m *merge) end(b *batch, f *openFile) {
 	b.Closed = append(b.Closed, pipeline.PartitionEnd{
-		Partition: f.path, Position: appendPosition(nil, f.framer.place, f.id),
+		Partition: f.path, Position: encodePosition(f.framer.place, f.id),
 	})
 	if f.counted != nil { // what was read twice or jumped over
 		m.s.bytes.Add(f.id.size - f.counted.own)

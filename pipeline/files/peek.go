@@ -98,7 +98,7 @@ func (f *file) peek(pool *readers, buf, committed []byte, limit int64) error {
 	}
 	defer raw.Close() //nolint:errcheck // it was only read
 	n, err := io.ReadFull(raw, buf[:headBytes])
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		f.err = err.Error()
 		return nil
 	}

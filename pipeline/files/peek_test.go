@@ -51,7 +51,7 @@ func TestPositionRoundTrip(t *testing.T) {
 			mode: mode(rapid.IntRange(0, int(modeArray)).Draw(rt, "mode")), docs: rapid.Bool().Draw(rt, "docs"), done: rapid.Bool().Draw(rt, "done"),
 		}
 		id := identify(rapid.Int64Min(0).Draw(rt, "size"), rapid.SliceOf(rapid.Byte()).Draw(rt, "head"))
-		gotPlace, gotID, err := parsePosition(appendPosition(nil, p, id))
+		gotPlace, gotID, err := parsePosition(encodePosition(p, id))
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -62,7 +62,7 @@ func TestPositionRoundTrip(t *testing.T) {
 }
 
 func FuzzPosition(f *testing.F) {
-	f.Add(appendPosition(nil, place{offset: 700, line: 3, mode: modeLines}, identify(900, []byte("head"))))
+	f.Add(encodePosition(place{offset: 700, line: 3, mode: modeLines}, identify(900, []byte("head"))))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, id, err := parsePosition(b)

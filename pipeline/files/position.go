@@ -42,9 +42,9 @@ const (
 	docsBit = 0x40
 )
 
-// appendPosition encodes a position. Layout: version, mode and bits, then as uvarints offset, line, index, size, headLen, then the head's
+// encodePosition encodes a position. Layout: version, mode and bits, then as uvarints offset, line, index, size, headLen, then the head's
 // hash, little endian.
-func appendPosition(dst []byte, p place, id identity) []byte {
+func encodePosition(p place, id identity) []byte {
 	m := byte(p.mode)
 	if p.done {
 		m |= doneBit
@@ -52,7 +52,7 @@ func appendPosition(dst []byte, p place, id identity) []byte {
 	if p.docs {
 		m |= docsBit
 	}
-	dst = append(dst, positionVersion, m)
+	dst := []byte{positionVersion, m}
 	for _, v := range []int64{p.offset, p.line, p.index, id.size, int64(id.headLen)} {
 		dst = binary.AppendUvarint(dst, uint64(v))
 	}

@@ -3,6 +3,7 @@ package files_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -83,7 +84,7 @@ func readLate(tb testing.TB, o files.Options, committed map[string][]byte, laten
 	}
 	for {
 		b, err := s.Read(context.Background())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -323,7 +324,7 @@ func TestStdinDoesNotWaitForMore(t *testing.T) {
 	pw.Close()
 	for {
 		b, err := s.Read(t.Context())
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -375,7 +376,7 @@ func TestDirectories(t *testing.T) {
 		if err := s.Start(t.Context(), nil); err == nil {
 			t.Errorf("%s: no error", bad)
 		}
-		if _, err := s.Read(t.Context()); err != io.EOF {
+		if _, err := s.Read(t.Context()); !errors.Is(err, io.EOF) {
 			t.Errorf("%s: reading after a failed start: %v", bad, err)
 		}
 	}
@@ -581,7 +582,7 @@ func TestCloseInTheMiddle(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Read(ended); err != context.Canceled {
+	if _, err := s.Read(ended); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading with an ended context: %v", err)
 	}
 }
@@ -623,7 +624,7 @@ func benchmark(b *testing.B, name string, bytes int) {
 		}
 		for {
 			batch, err := s.Read(b.Context())
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			if err != nil {
