@@ -78,8 +78,9 @@ func atOnce(c *matcher.Correlation) bool {
 	case matcher.SumOf:
 		b := boundsOf(c)
 		return c.Lower() && b.Set == window.HasMin && b.Min >= 1
+	default: // more matches only raise a count
+		return c.Lower()
 	}
-	return c.Lower()
 }
 
 // boundsOf states a correlation's condition in whole numbers. All but means are
