@@ -61,11 +61,16 @@ func TestBoundsEvictTheIdlestAndRollBack(t *testing.T) {
 			steps  []step
 			start  = dump(s)
 			base   int64
-			policy = []Policy{{N: 2, Within: 4}, {N: 3, Within: 9}, {Kind: Distinct, N: 2, Within: 3}, {Kind: Absence, Within: 5},
+			policy = []Policy{
+				{N: 2, Within: 4},
+				{N: 3, Within: 9},
+				{Kind: Distinct, N: 2, Within: 3},
+				{Kind: Absence, Within: 5},
 				{Kind: Average, Within: 4, Bounds: Bounds{Set: HasMin, Min: 3}},
 				{Kind: PeakCount, Within: 4, Bounds: Bounds{Set: HasMin | HasMax, Min: 2, Max: 2}},
 				{Kind: Tumbling, N: 1, Within: 3, Periods: 2, Points: 1},
-				{Kind: Tumbling, N: 1, Within: 3, Periods: 2, Points: 1, Missing: Breaching}}
+				{Kind: Tumbling, N: 1, Within: 3, Periods: 2, Points: 1, Missing: Breaching},
+			}
 		)
 		do := func(st step) {
 			steps = append(steps, st)

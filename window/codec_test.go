@@ -63,9 +63,14 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	for i, p := range []Policy{
-		{N: 3, Within: 10}, {N: 2, Within: 10, Realert: 3}, {N: 9, Within: 5}, {Kind: Distinct, N: 2, Within: 9},
-		{Kind: Distinct, N: 5, Within: 9}, {Kind: Absence, Within: 2},
-		{Kind: Together, N: 3, Within: 9}, {Kind: InOrder, N: 2, Within: 50, Depth: 1},
+		{N: 3, Within: 10},
+		{N: 2, Within: 10, Realert: 3},
+		{N: 9, Within: 5},
+		{Kind: Distinct, N: 2, Within: 9},
+		{Kind: Distinct, N: 5, Within: 9},
+		{Kind: Absence, Within: 2},
+		{Kind: Together, N: 3, Within: 9},
+		{Kind: InOrder, N: 2, Within: 50, Depth: 1},
 		{Kind: Sum, Within: 30, Bounds: Bounds{Set: HasMin, Min: 4}},
 		{Kind: PeakCount, Within: 9, Bounds: Bounds{Set: HasMin | HasMax, Min: 1, Max: 9}},
 		{Kind: PeakSum, Within: 99, Bounds: Bounds{Set: HasNot, Not: -3}},

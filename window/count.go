@@ -255,8 +255,9 @@ func (sh *shard) spare(e *entry, p *Policy, lo, hi, most int, watermark int64) [
 		return e.fold(lo, hi, most)
 	case Average, Percentile:
 		return e.sample(lo, hi, most)
+	default: // those that count matches need them all
+		return nil
 	}
-	return nil
 }
 
 // redundant finds up to most members of recs[lo:hi], oldest first, that no span

@@ -29,6 +29,7 @@ func (sh *shard) peak(e *entry, p *Policy, lo, hi int, before int64) int64 {
 			tags.add(vals[to])
 		case PeakSum:
 			sum = sum.plus(int64(vals[to]))
+		default: // PeakCount takes the number of matches
 		}
 		for ; apart(r[from].time, r[to].time, p.Within); from++ {
 			switch p.Kind {
@@ -40,6 +41,7 @@ func (sh *shard) peak(e *entry, p *Policy, lo, hi int, before int64) int64 {
 				tags.remove(vals[from])
 			case PeakSum:
 				sum = sum.minus(int64(vals[from]))
+			default: // PeakCount
 			}
 		}
 		if to+1 < hi && r[to+1].time == r[to].time {
@@ -53,6 +55,7 @@ func (sh *shard) peak(e *entry, p *Policy, lo, hi int, before int64) int64 {
 			now = int64(tags.n)
 		case PeakSum:
 			now = sum.clamp()
+		default: // PeakCount
 		}
 		best = max(best, now)
 	}

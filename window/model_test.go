@@ -160,15 +160,17 @@ func (p *Policy) satisfies(ms []Match) bool {
 		return inOrder(ms, 0, p.N, math.MinInt64)
 	case Sum:
 		return sum(ms) >= p.Bounds.Min
+	default: // judged when the watermark has come
+		return false
 	}
-	return false
 }
 
 // allows is Bounds for a ratio, by multiplying out.
 func (b Bounds) allows(num, den int64) bool {
-	return !(b.Set&HasMin != 0 && (num < b.Min*den || b.Set&MinOpen != 0 && num == b.Min*den) ||
-		b.Set&HasMax != 0 && (num > b.Max*den || b.Set&MaxOpen != 0 && num == b.Max*den) ||
-		b.Set&HasNot != 0 && num == b.Not*den)
+	low := b.Set&HasMin != 0 && (num < b.Min*den || b.Set&MinOpen != 0 && num == b.Min*den)
+	high := b.Set&HasMax != 0 && (num > b.Max*den || b.Set&MaxOpen != 0 && num == b.Max*den)
+	excluded := b.Set&HasNot != 0 && num == b.Not*den
+	return !low && !high && !excluded
 }
 
 // judged is when the watermark shows that a chain, closed or not, fires: the
@@ -206,6 +208,7 @@ func (p *Policy) judged(c []Match, closed bool) int64 {
 			if p.Bounds.allows(vals[rank-1], 1) {
 				return m.Time
 			}
+		default: // not about the spans before the end
 		}
 	}
 	if p.peaks() && closed && p.Bounds.allows(peak, 1) {
@@ -243,6 +246,7 @@ func (k *modelKey) judge(key string, wm int64) {
 			ep.Values = values(c)
 		case Together, InOrder, PeakTags:
 			ep.Values = tags(c)
+		default: // these tell no values
 		}
 		for _, m := range c {
 			ep.IDs = append(ep.IDs, m.ID)

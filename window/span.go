@@ -52,8 +52,9 @@ func (sh *shard) valueSpan(e *entry, p *Policy, i int) (from, to int, ok bool) {
 		return orderedSpan(e, p, i)
 	case Sum:
 		return sumSpan(e, p, i)
+	default:
+		return 0, 0, false
 	}
-	return 0, 0, false
 }
 
 func (sh *shard) distinctSpan(e *entry, p *Policy, i int) (from, to int, ok bool) {
