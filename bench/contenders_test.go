@@ -16,6 +16,7 @@ import (
 // does that parses first and asks then.
 func parsing(tb testing.TB, c corpus) measure.Contender {
 	tb.Helper()
+	tb.Helper()
 	var p fastjson.Parser
 	return measure.Contender{Name: "parse", Events: len(c.events), Run: func() {
 		for _, raw := range c.events {
@@ -49,6 +50,7 @@ func splitting(c corpus) measure.Contender {
 
 // matching matches each event.
 func matching(tb testing.TB, name string, c corpus, rules []*matcher.Rule) measure.Contender {
+	tb.Helper()
 	tb.Helper()
 	m := compile(tb, rules).NewMatcher()
 	var ev cloudtrail.Event

@@ -29,6 +29,7 @@ const fileEvents = 50_000
 // eachLine reads a file of lines the plain way.
 func eachLine(tb testing.TB, path string, zipped bool, each func(line []byte)) {
 	tb.Helper()
+	tb.Helper()
 	f, err := os.Open(path)
 	if err != nil {
 		tb.Fatal(err)
@@ -66,6 +67,7 @@ func eachLine(tb testing.TB, path string, zipped bool, each func(line []byte)) {
 
 // scanning is what the scan command does: a worker from files to alerts.
 func scanning(tb testing.TB, name, path string, rs *matcher.Ruleset) measure.Contender {
+	tb.Helper()
 	tb.Helper()
 	return measure.Contender{Name: name, Events: fileEvents, Run: func() {
 		src, err := files.New(files.Options{Paths: []string{path}})

@@ -36,6 +36,7 @@ var quick = measure.Options{Rounds: 11, Slice: 10 * time.Millisecond}
 // read so far.
 func unmatched(tb testing.TB, name string, c corpus, rules []*matcher.Rule) measure.Contender {
 	tb.Helper()
+	tb.Helper()
 	u, m := cloudtrail.NewUnwrapper(cloudtrail.Limits{}), compile(tb, rules).NewMatcher()
 	var ev cloudtrail.Event
 	var hits []matcher.Hit

@@ -111,6 +111,7 @@ func startBroker(b *testing.B) []string {
 // consume reads the topic with the bare client and hands each value to each.
 func consume(b *testing.B, addrs []string, each func(value []byte)) {
 	b.Helper()
+	b.Helper()
 	cl, err := kgo.NewClient(kgo.SeedBrokers(addrs...), kgo.ConsumeTopics(topicName), kgo.FetchMaxBytes(8<<20),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
@@ -150,6 +151,7 @@ func (s *until) Read(ctx context.Context) (*pipeline.Batch, error) {
 type groups struct{ n int }
 
 func (g *groups) working(b *testing.B, name string, addrs []string, rs *matcher.Ruleset) measure.Contender {
+	b.Helper()
 	b.Helper()
 	return measure.Contender{Name: name, Events: topicEvents, Run: func() {
 		g.n++

@@ -57,6 +57,7 @@ func (nowhere) Label(int) string    { return "memory" }
 // accounting, the watermark and commits included.
 func working(tb testing.TB, name string, c corpus, rs *matcher.Ruleset) measure.Contender {
 	tb.Helper()
+	tb.Helper()
 	records := make([]pipeline.Record, len(c.events))
 	for i, raw := range c.events {
 		records[i] = pipeline.Record{Partition: "memory", Payload: raw, Index: -1}

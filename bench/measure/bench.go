@@ -34,6 +34,7 @@ func Bench(b *testing.B, o Options, instructions bool, contenders ...Contender) 
 
 func (r *Result) report(b *testing.B, first string, instructions bool) {
 	b.Helper()
+	b.Helper()
 	b.ReportMetric(0, "ns/op") // it says nothing here
 	b.ReportMetric(r.Ratio, "x-"+first)
 	b.ReportMetric(r.Nanos, "ns-cpu/event")
