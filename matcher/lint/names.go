@@ -2,6 +2,7 @@ package lint
 
 import (
 	"encoding/json"
+	"iter"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ func (c *checker) unknownEvent(names, sources scope) *reason {
 	sourced := len(sources) > 0 && !c.holds(sources, "{}")
 	if sourced {
 		texts, finite := domain(sources, false)
-		if from = c.sourcesOf(sources); len(from) == 0 {
+		if from = c.sourcesOf(sources, texts, finite); len(from) == 0 {
 			return c.noSource(sources, texts, finite)
 		}
 	}
@@ -33,7 +34,17 @@ func (c *checker) unknownEvent(names, sources scope) *reason {
 		return nil
 	}
 	texts, finite := domain(names, true)
-	if known = c.namesOf(names, texts, finite); len(known) == 0 {
+	ofThem := func(name string) bool { // one such name is enough
+		return !sourced || slices.ContainsFunc(c.words.Sources(name), func(source string) bool { return slices.Contains(from, source) })
+	}
+	if !finite {
+		if known = c.satisfying(names, eventName, c.words.Events(), ofThem); len(known) > 0 && ofThem(known[len(known)-1]) {
+			return nil
+		}
+	} else {
+		known = c.namesOf(names, texts)
+	}
+	if len(known) == 0 {
 		return c.noName(names, texts, finite, from)
 	}
 	if !sourced {
@@ -42,12 +53,8 @@ func (c *checker) unknownEvent(names, sources scope) *reason {
 		}
 		return nil
 	}
-	for _, name := range known {
-		for _, source := range c.words.Sources(name) {
-			if slices.Contains(from, source) {
-				return nil
-			}
-		}
+	if slices.ContainsFunc(known, ofThem) {
+		return nil
 	}
 	if len(from) > 3 {
 		from = from[:3]
@@ -62,17 +69,24 @@ func (c *checker) unknownEvent(names, sources scope) *reason {
 		msg: "can never match: " + strings.Join(from, ", ") + " has no event " + clip(strings.Join(known[:min(5, len(known))], ", ")) + hint}
 }
 
-// sourcesOf returns the known event sources that satisfy the tests.
-func (c *checker) sourcesOf(tests scope) []string {
-	return c.satisfying(tests, eventSource, c.words.EventSources)
+// sourcesOf returns the known event sources that satisfy the tests. Where texts
+// are all that do, only those are looked at.
+func (c *checker) sourcesOf(tests scope, texts []string, finite bool) []string {
+	if !finite || slices.ContainsFunc(tests, func(t literal) bool { return matcher.IgnoresCase(t.node.Op) }) {
+		return c.satisfying(tests, eventSource, slices.Values(c.words.EventSources()), nil)
+	}
+	var out []string
+	for _, text := range texts {
+		if c.words.KnownSource(text) && c.holds(tests, quoted(eventSource, text)) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
-// namesOf returns the known event names that satisfy the tests. Where texts are
-// all that do, only those are looked at.
-func (c *checker) namesOf(tests scope, texts []string, finite bool) []string {
-	if !finite {
-		return c.satisfying(tests, eventName, func() []string { return slices.Collect(c.words.Events()) })
-	}
+// namesOf returns the known event names that satisfy the tests, when texts are
+// all that do.
+func (c *checker) namesOf(tests scope, texts []string) []string {
 	var out []string
 	for _, text := range texts {
 		like := c.words.EventsLike(text)
@@ -88,25 +102,33 @@ func (c *checker) namesOf(tests scope, texts []string, finite bool) []string {
 	return out
 }
 
-// satisfying returns the words that satisfy the tests, and remembers them.
-func (c *checker) satisfying(tests scope, field string, words func() []string) []string {
-	var key strings.Builder
+// satisfying returns the words that satisfy the tests, and remembers them; it
+// stops at one that is enough.
+func (c *checker) satisfying(tests scope, field string, words iter.Seq[string], enough func(string) bool) []string {
+	var b strings.Builder
 	for _, t := range tests {
 		if t.negated {
-			key.WriteByte('!')
+			b.WriteByte('!')
 		}
-		key.WriteString(matcher.Canonical(t.node))
+		b.WriteString(matcher.Canonical(t.node))
 	}
-	if out, ok := c.names[key.String()]; ok {
+	key := b.String()
+	if out, ok := c.names[key]; ok {
+		if i := slices.IndexFunc(out, func(w string) bool { return enough != nil && enough(w) }); i >= 0 {
+			return out[:i+1]
+		}
 		return out
 	}
 	var out []string
-	for _, word := range words() {
-		if c.holds(tests, quoted(field, word)) {
-			out = append(out, word)
+	for word := range words {
+		if !c.holds(tests, quoted(field, word)) {
+			continue
+		}
+		if out = append(out, word); enough != nil && enough(word) {
+			return out
 		}
 	}
-	c.names[key.String()] = out
+	c.names[key] = out
 	return out
 }
 
