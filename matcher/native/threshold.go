@@ -32,7 +32,7 @@ func (r *reader) threshold(n *yaml.Node) *matcher.Threshold {
 		at[e.key] = e.at
 		switch e.key {
 		case "count":
-			t.Count, _ = r.count(e.val, "count")
+			t.Count = r.count(e.val, "count")
 		case "distinct":
 			r.distinct(t, e.val)
 		case "absent_for":
@@ -83,7 +83,7 @@ func (r *reader) distinct(t *matcher.Threshold, n *yaml.Node) {
 			t.Distinct = r.fieldPath(e.val, "field")
 		case "count":
 			count = true
-			t.Count, _ = r.count(e.val, "count")
+			t.Count = r.count(e.val, "count")
 		default:
 			r.errorf(e.at, "unknown key %q in distinct, %s", clip(e.key), hint(e.key, distinctKeys))
 		}

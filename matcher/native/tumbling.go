@@ -39,9 +39,9 @@ func (r *reader) tumbling(list []entry, at map[string]*yaml.Node) *matcher.Tumbl
 				r.errorf(e.val, `compare must be ">=" or "<", not %q: more than n is at least n+1, at most n is less than n+1`, clip(s))
 			}
 		case "periods":
-			x.Periods, _ = r.count(e.val, "periods")
+			x.Periods = r.count(e.val, "periods")
 		case "datapoints":
-			x.Points, _ = r.count(e.val, "datapoints")
+			x.Points = r.count(e.val, "datapoints")
 		case "missing":
 			if s, ok := r.text(e.val, "missing"); ok {
 				i := slices.Index(missingWords, s)

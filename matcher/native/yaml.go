@@ -250,15 +250,15 @@ func (r *reader) boolean(n *yaml.Node, what string) (value, ok bool) {
 	return false, false
 }
 
-// count returns a whole number of at least 1.
-func (r *reader) count(n *yaml.Node, what string) (int, bool) {
+// count returns a whole number of at least 1; 0, and said so, when n is none.
+func (r *reader) count(n *yaml.Node, what string) int {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!int" {
 		if v, err := strconv.Atoi(n.Value); err == nil && jsonNumber.MatchString(n.Value) && v >= 1 && v <= maxCount {
-			return v, true
+			return v
 		}
 	}
 	r.errorf(n, "%s must be a whole number from 1 to %d, not %s", what, maxCount, kindOf(n))
-	return 0, false
+	return 0
 }
 
 const maxCount = 1_000_000
@@ -270,6 +270,7 @@ func kindOf(n *yaml.Node) string {
 		return "a map"
 	case yaml.SequenceNode:
 		return "a list"
+	default: // a scalar: its tag tells
 	}
 	switch n.ShortTag() {
 	case "!!null":
