@@ -27,7 +27,7 @@ type Matcher struct {
 }
 
 // MatcherOptions of NewMatcherWith. The zero value is the default.
-type MatcherOptions struct {
+type MatcherOptions struct { //nolint:revive // Options are the Ruleset's
 	// Now returns a monotonic time in nanoseconds, for sampling what rules cost.
 	// Nil: costs are not sampled.
 	Now func() int64
