@@ -184,12 +184,23 @@ func (b *bench) flushAnd(end func() error) {
 }
 
 // outbox drains what was told since the last call.
-func (b *bench) outbox() []string {
+func (b *bench) outbox() (out []string) {
+	b.t.Helper()
+	for _, a := range b.told() {
+		line := fmt.Sprintf("%s %s ×%d %v", a.RuleID, a.Status, a.Count, a.EventIDs)
+		if a.Resolution != "" {
+			line += " " + a.Resolution
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (b *bench) told() (out []*sinks.Alert) {
 	b.t.Helper()
 	if err := b.eng.Register(b.t.Context(), engine.FromOldest, "test"); err != nil {
 		b.t.Fatal(err)
 	}
-	var out []string
 	for {
 		ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Millisecond)
 		entries, err := b.eng.Read(ctx, "test", 100)
@@ -201,12 +212,7 @@ func (b *bench) outbox() []string {
 			b.t.Fatal(err)
 		}
 		for _, e := range entries {
-			a := e.Alert
-			line := fmt.Sprintf("%s %s ×%d %v", a.RuleID, a.Status, a.Count, a.EventIDs)
-			if a.Resolution != "" {
-				line += " " + a.Resolution
-			}
-			out = append(out, line)
+			out = append(out, e.Alert)
 			if err := b.eng.Done(b.t.Context(), "test", e.Seq, nil); err != nil {
 				b.t.Fatal(err)
 			}
