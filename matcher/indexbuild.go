@@ -167,6 +167,8 @@ func (x *index) access(path int32, ways, used []int32) access {
 	a := access{path: path, all: x.rulesOf(ways)}
 	byValue := map[string][]int32{}
 	var present, notNull []int32
+	tested := map[string][]int32{} // by the canonical text of the tests
+	var tests []string
 	for _, id := range ways {
 		n := x.needAt(id, path)
 		switch {
@@ -175,12 +177,20 @@ func (x *index) access(path int32, ways, used []int32) access {
 		case n.present:
 			present = append(present, id)
 		case len(n.tests) > 0:
-			a.tested = append(a.tested, testedBy{tests: withValues(n), way: id, group: x.group([]int32{id}, used)})
+			key := string(canonSet(nil, "tests", withValues(n)))
+			if tested[key] == nil {
+				tests = append(tests, key)
+			}
+			tested[key] = append(tested[key], id)
 		default:
 			for _, v := range n.values {
 				byValue[v] = append(byValue[v], id)
 			}
 		}
+	}
+	for _, key := range tests {
+		of := tested[key]
+		a.tested = append(a.tested, testedBy{tests: withValues(x.needAt(of[0], path)), way: of[0], group: x.group(of, used)})
 	}
 	a.values = x.table(byValue, used)
 	if present != nil {
