@@ -90,6 +90,14 @@ func (s *stringSet) eval(e *evaluator) bool {
 	if !e.cur.isText {
 		return false
 	}
+	if s.fold && s.large == nil && !e.cur.isFolded && isASCII(e.cur.text) {
+		for _, v := range s.values {
+			if foldsTo(e.cur.text, v) {
+				return true
+			}
+		}
+		return false
+	}
 	text := e.text(s.fold)
 	if s.large != nil {
 		_, ok := s.large[string(text)]
@@ -105,6 +113,15 @@ func (s *stringSet) eval(e *evaluator) bool {
 
 func (a *affix) eval(e *evaluator) bool {
 	if !e.cur.isText {
+		return false
+	}
+	if a.fold && a.kind != infix && !e.cur.isFolded && isASCII(e.cur.text) {
+		text := e.cur.text
+		for _, v := range a.values {
+			if n := len(text) - len(v); n >= 0 && (a.kind == prefix && foldsTo(text[:len(v)], v) || a.kind == suffix && foldsTo(text[n:], v)) {
+				return true
+			}
+		}
 		return false
 	}
 	text := e.text(a.fold)

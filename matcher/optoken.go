@@ -1,7 +1,6 @@
 package matcher
 
 import (
-	"bytes"
 	"strings"
 )
 
@@ -40,11 +39,11 @@ func (o *anyToken) eval(e *evaluator) bool {
 	if !e.cur.isText {
 		return false
 	}
-	e.lowered = appendLower(e.lowered[:0], e.cur.text)
-	text := e.lowered
-	if !bytes.Contains(text, o.required) {
+	if lacksLowered(e.cur.text, o.required) {
 		return false
 	}
+	e.lowered = appendLower(e.lowered[:0], e.cur.text)
+	text := e.lowered
 	outer, held := e.cur, false
 	for at := 0; !held; {
 		start, end := nextToken(text, at)
@@ -63,11 +62,11 @@ func (o *phrase) eval(e *evaluator) bool {
 	if !e.cur.isText || len(o.tokens) == 0 {
 		return false
 	}
-	e.lowered = appendLower(e.lowered[:0], e.cur.text)
-	text := e.lowered
-	if !bytes.Contains(text, o.required) {
+	if lacksLowered(e.cur.text, o.required) {
 		return false
 	}
+	e.lowered = appendLower(e.lowered[:0], e.cur.text)
+	text := e.lowered
 	e.tokens = e.tokens[:0]
 	for at := 0; ; {
 		start, end := nextToken(text, at)
@@ -83,6 +82,15 @@ func (o *phrase) eval(e *evaluator) bool {
 		}
 	}
 	return false
+}
+
+// lacksLowered says that word does not occur in the lower-cased text. It tells
+// only where both are ASCII, and so their own lower case.
+func lacksLowered(text, word []byte) bool {
+	if len(word) == 0 || !isASCII(word) || !isASCII(text) {
+		return false
+	}
+	return len(text) < len(word) || !containsAnyCase(text, b2v(word))
 }
 
 func (o *phrase) at(text []byte, tokens []tokenAt) bool {
