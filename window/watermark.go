@@ -19,11 +19,16 @@ type Watermark struct {
 	heap     []*part          // the open ones, the least time first
 	last     *part            // the one of the last Observe: most come in runs
 	value    int64
+	top      int64 // greatest time of a partition that was closed
+	ended    bool  // the last open partition was closed: nothing is to come
 
 	interval uint64 // number of this interval
 	dirty    bool
 	log      []partBefore
-	kept     int64
+	kept     struct {
+		value, top int64
+		ended      bool
+	}
 }
 
 type part struct {
@@ -44,9 +49,9 @@ const closed = -1
 
 // NewWatermark makes a watermark that stays lateness behind.
 func NewWatermark(lateness time.Duration) *Watermark {
-	return &Watermark{
-		lateness: lateness, parts: map[string]*part{}, value: math.MinInt64, kept: math.MinInt64, interval: 1,
-	}
+	w := &Watermark{lateness: lateness, parts: map[string]*part{}, value: math.MinInt64, top: math.MinInt64, interval: 1}
+	w.keep()
+	return w
 }
 
 // Open follows a partition from floor on, math.MinInt64 if nothing is known of
@@ -55,6 +60,7 @@ func NewWatermark(lateness time.Duration) *Watermark {
 // watermark, one that is opened later cannot take it back.
 func (w *Watermark) Open(part string, floor int64) {
 	p := w.touch(part)
+	w.ended = false
 	if p.at == closed {
 		p.at = len(w.heap)
 		w.heap = append(w.heap, p)
@@ -88,22 +94,34 @@ func (w *Watermark) Idle(part string, wall int64) {
 	}
 }
 
-// Close follows the partition no longer and forgets its time.
+// Close follows the partition no longer. With the last open one nothing is to
+// come, and the greatest time of all of them is what the watermark follows: it
+// does not matter which of them is closed last.
 func (w *Watermark) Close(part string) {
-	if w.parts[part] != nil {
-		w.shut(w.touch(part))
+	p := w.parts[part]
+	if p == nil {
+		return
 	}
+	open := p.at != closed
+	w.top = max(w.top, p.time)
+	w.shut(w.touch(part))
+	w.ended = w.ended || open && len(w.heap) == 0
 }
 
 // Value is the watermark as of now: it never goes back, is math.MinInt64 as
 // long as an open partition's time was never known, and stays where it is while
-// no partition is open.
+// no partition is open yet.
 func (w *Watermark) Value() int64 {
-	if len(w.heap) > 0 {
-		if v := w.heap[0].time; v >= math.MinInt64+int64(w.lateness) && v-int64(w.lateness) > w.value {
-			w.value = v - int64(w.lateness)
-			w.dirty = true
-		}
+	v := int64(math.MinInt64)
+	switch {
+	case len(w.heap) > 0:
+		v = w.heap[0].time
+	case w.ended:
+		v = w.top
+	}
+	if v >= math.MinInt64+int64(w.lateness) && v-int64(w.lateness) > w.value {
+		w.value = v - int64(w.lateness)
+		w.dirty = true
 	}
 	return w.value
 }
@@ -114,13 +132,15 @@ func (w *Watermark) Dirty() bool { return w.dirty }
 
 // Commit ends the interval and keeps what happened in it.
 func (w *Watermark) Commit() {
-	w.kept = w.value
+	w.keep()
 	w.begin()
 }
 
+func (w *Watermark) keep() { w.kept.value, w.kept.top, w.kept.ended = w.value, w.top, w.ended }
+
 // Rollback ends the interval and undoes what happened in it.
 func (w *Watermark) Rollback() {
-	w.value = w.kept
+	w.value, w.top, w.ended = w.kept.value, w.kept.top, w.kept.ended
 	for _, b := range slices.Backward(w.log) { // a partition that was closed and opened again stands in it twice
 		if p := w.parts[b.name]; p != nil {
 			w.shut(p)
@@ -147,10 +167,15 @@ func (w *Watermark) begin() {
 	w.last = nil
 }
 
-// AppendState appends the encoded state: the value and every known partition's time.
+// watermarkVersion is the newest format of the state; 1 had no top.
+const watermarkVersion = 2
+
+// AppendState appends the encoded state: the value, the greatest time of a
+// partition that is closed, and every known partition's time.
 func (w *Watermark) AppendState(dst []byte) []byte {
-	dst = append(dst, stateVersion)
+	dst = append(dst, watermarkVersion)
 	dst = binary.AppendVarint(dst, w.value)
+	dst = binary.AppendVarint(dst, w.top)
 	names := make([]string, 0, len(w.parts))
 	for name := range w.parts {
 		names = append(names, name)
@@ -170,8 +195,11 @@ func (w *Watermark) AppendState(dst []byte) []byte {
 // that a newer version has written is refused.
 func (w *Watermark) Load(state []byte) error {
 	r := &reader{b: state}
-	r.version(stateVersion)
-	value := r.varint()
+	version := r.version(watermarkVersion)
+	value, top := r.varint(), int64(math.MinInt64)
+	if version > 1 {
+		top = r.varint()
+	}
 	parts := map[string]*part{}
 	for range r.count(2) {
 		name := string(r.take(r.count(1)))
@@ -187,7 +215,8 @@ func (w *Watermark) Load(state []byte) error {
 		return fmt.Errorf("loading the watermark: %w", r.err)
 	}
 	w.parts, w.heap = parts, nil
-	w.value, w.kept = value, value
+	w.value, w.top, w.ended = value, top, false
+	w.keep()
 	w.begin()
 	return nil
 }

@@ -13,10 +13,23 @@ type markModel struct {
 	open  map[string]bool
 	times map[string]int64
 	value int64
+	top   int64 // greatest time of a partition that was closed
+	ended bool
+}
+
+func (mo *markModel) Close(part string) {
+	t, known := mo.times[part]
+	if !known {
+		return
+	}
+	mo.top = max(mo.top, t)
+	mo.ended = mo.ended || mo.open[part] && len(mo.open) == 1
+	delete(mo.open, part)
+	delete(mo.times, part)
 }
 
 func (mo *markModel) clone() *markModel {
-	c := &markModel{open: map[string]bool{}, times: map[string]int64{}, value: mo.value}
+	c := &markModel{open: map[string]bool{}, times: map[string]int64{}, value: mo.value, top: mo.top, ended: mo.ended}
 	for k := range mo.open {
 		c.open[k] = true
 	}
@@ -30,7 +43,7 @@ func (mo *markModel) Open(part string, floor int64) {
 	if t, ok := mo.times[part]; ok {
 		floor = max(floor, t)
 	}
-	mo.open[part], mo.times[part] = true, floor
+	mo.open[part], mo.times[part], mo.ended = true, floor, false
 }
 
 func (mo *markModel) Value(lateness time.Duration) int64 {
@@ -41,6 +54,9 @@ func (mo *markModel) Value(lateness time.Duration) int64 {
 	if len(mo.open) > 0 && least != math.MinInt64 {
 		mo.value = max(mo.value, least-int64(lateness))
 	}
+	if mo.ended && mo.top != math.MinInt64 {
+		mo.value = max(mo.value, mo.top-int64(lateness))
+	}
 	return mo.value
 }
 
@@ -48,7 +64,7 @@ func TestWatermarkIsTheModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const lateness = 7
 		w := NewWatermark(lateness)
-		mo := &markModel{open: map[string]bool{}, times: map[string]int64{}, value: math.MinInt64}
+		mo := &markModel{open: map[string]bool{}, times: map[string]int64{}, value: math.MinInt64, top: math.MinInt64}
 		kept, state := mo.clone(), string(w.AppendState(nil))
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			part := rapid.SampledFrom([]string{"", "a", "b", "c", "d", "e", "f"}).Draw(t, "part")
@@ -60,8 +76,7 @@ func TestWatermarkIsTheModel(t *testing.T) {
 				mo.Open(part, floor)
 			case 1:
 				w.Close(part)
-				delete(mo.open, part)
-				delete(mo.times, part)
+				mo.Close(part)
 			case 2:
 				w.Idle(part, at)
 				if mo.open[part] {
@@ -89,7 +104,7 @@ func TestWatermarkIsTheModel(t *testing.T) {
 					t.Fatal(err)
 				}
 				w = fresh
-				mo.open = map[string]bool{}
+				mo.open, mo.ended = map[string]bool{}, false
 				kept, state = mo.clone(), string(w.AppendState(nil))
 			case 6, 7, 8:
 				if got, want := w.Value(), mo.Value(lateness); got != want {
@@ -137,9 +152,32 @@ func TestWatermarkStays(t *testing.T) {
 	w.Observe("a", 300)
 	w.Close("a")
 	w.Close("b")
-	w.Close("c")
 	if got := w.Value(); got != 90 {
-		t.Errorf("with no partitions left it is %d, want 90", got)
+		t.Errorf("while a partition is open it is %d, want 90", got)
+	}
+	w.Close("c")
+	if got := w.Value(); got != 290 {
+		t.Errorf("with no partitions left it is %d, want 290", got)
+	}
+	again := NewWatermark(10)
+	if err := again.Load(w.AppendState(nil)); err != nil {
+		t.Fatal(err)
+	}
+	again.Open("d", 295)
+	again.Close("d")
+	if got := again.Value(); got != 290 {
+		t.Errorf("after a restart it is %d, want 290", got)
+	}
+}
+
+// TestWatermarkReadsTheFirstFormat loads a state as the first version wrote it.
+func TestWatermarkReadsTheFirstFormat(t *testing.T) {
+	w := NewWatermark(0)
+	if err := w.Load([]byte{1, 20, 1, 1, 'a', 40}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Value(); got != 10 {
+		t.Errorf("it is %d, want 10", got)
 	}
 }
 
