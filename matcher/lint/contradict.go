@@ -10,12 +10,12 @@ import (
 
 // contradiction says of tests of one field why no value, and no lack of one,
 // satisfies them together.
-func (c *checker) contradiction(tests, all scope) *reason {
+func (c *checker) contradiction(tests scope) *reason {
 	t := tests[0]
 	if len(t.node.Path) == 0 || !plain(t) || c.holds(tests, "{}") {
 		return nil
 	}
-	if why := c.mustLack(tests, all); why != nil {
+	if why := c.mustLack(tests); why != nil {
 		return why
 	}
 	if !c.words.Scalar(t.path) {
@@ -36,11 +36,15 @@ func (c *checker) contradiction(tests, all scope) *reason {
 		return nil
 	}
 	if len(texts) == 0 {
-		return &reason{pos: t.node.Note.Pos, kind: ExcludedByItself,
-			msg: "can never match: no text satisfies the condition on " + t.path + " (" + clip(matcher.OpWords(firstPositive(tests).node.Op)) + ")"}
+		return &reason{
+			pos: t.node.Note.Pos, kind: ExcludedByItself,
+			msg: "can never match: no text satisfies the condition on " + t.path + " (" + clip(matcher.OpWords(firstPositive(tests).node.Op)) + ")",
+		}
 	}
-	return &reason{pos: firstPositive(tests).node.Note.Pos, kind: Contradiction,
-		msg: "can never match: the conditions on " + t.path + " exclude one another: " + describe(tests)}
+	return &reason{
+		pos: firstPositive(tests).node.Note.Pos, kind: Contradiction,
+		msg: "can never match: the conditions on " + t.path + " exclude one another: " + describe(tests),
+	}
 }
 
 // domain returns texts one of which is the field's value if the tests are to
@@ -71,9 +75,8 @@ func domain(tests scope, words bool) (texts []string, ok bool) {
 	return texts, ok
 }
 
-// mustLack says why a field that must not be there must have a value as well,
-// itself or below it.
-func (c *checker) mustLack(tests, all scope) *reason {
+// mustLack says why a field that must not be there must have a value as well.
+func (c *checker) mustLack(tests scope) *reason {
 	var lack *literal
 	for i, t := range tests {
 		if t.negated && !t.node.Absent && matcher.AsksPresence(t.node.Op) {
@@ -98,8 +101,10 @@ func (c *checker) mustLack(tests, all scope) *reason {
 			return nil // an op that may see what a test of presence does not
 		}
 	}
-	return &reason{pos: lack.node.Note.Pos, kind: Contradiction,
-		msg: "can never match: the conditions on " + lack.path + " exclude one another: " + describe(tests)}
+	return &reason{
+		pos: lack.node.Note.Pos, kind: Contradiction,
+		msg: "can never match: the conditions on " + lack.path + " exclude one another: " + describe(tests),
+	}
 }
 
 // textOnly says that the test needs a string or a number, not an object.
@@ -114,8 +119,8 @@ func values(text string) []string {
 		return nil
 	}
 	out := []string{string(quoted)}
-	switch lower := strings.ToLower(text); {
-	case lower == "true" || lower == "false":
+	switch lower := strings.ToLower(text); lower {
+	case "true", "false":
 		out = append(out, lower)
 	default:
 		if _, err := strconv.ParseFloat(text, 64); err == nil && json.Valid([]byte(text)) {

@@ -174,8 +174,10 @@ func TestDeadIsDead(t *testing.T) {
 		dead++
 		var probe matcher.Probe
 		// What events can be: names go with their sources, there is no other field.
-		for _, name := range []string{`"eventName":"CreateTrail","eventSource":"cloudtrail.amazonaws.com",`, `"eventName":"UpdateTrail","eventSource":"cloudtrail.amazonaws.com",`,
-			`"eventName":"RunInstances","eventSource":"ec2.amazonaws.com",`, `"eventSource":"ec2.amazonaws.com",`, `"insightDetails":{},`} {
+		for _, name := range []string{
+			`"eventName":"CreateTrail","eventSource":"cloudtrail.amazonaws.com",`, `"eventName":"UpdateTrail","eventSource":"cloudtrail.amazonaws.com",`,
+			`"eventName":"RunInstances","eventSource":"ec2.amazonaws.com",`, `"eventSource":"ec2.amazonaws.com",`, `"insightDetails":{},`,
+		} {
 			for _, region := range []string{"", `"awsRegion":"us-east-1",`, `"awsRegion":"US-EAST-1",`, `"awsRegion":"eu-west-1",`, `"awsRegion":null,`} {
 				for _, parameters := range []string{`null`, `{}`, `{"name":null}`, `{"name":"x"}`, `{"name":["x","true"]}`, `{"name":true}`, `{"name":5}`, `{"name":"5"}`, `{"name":"y"}`} {
 					src := "{" + name + region + `"requestParameters":` + parameters + "}"

@@ -35,8 +35,9 @@ func (k Kind) Dead() bool {
 	switch k {
 	case MisspeltEvent, MisspeltField, Duplicate, Shadowed, Unindexed:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 // Finding is one remark on a rule.

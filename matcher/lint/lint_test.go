@@ -20,7 +20,7 @@ import (
 	"github.com/trailtide/trailtide/matcher/sigma"
 )
 
-// compile reads conditions as rules r1, r2, …
+// compile reads conditions as rules r1, r2 and so on.
 func compile(t *testing.T, language string, expressions ...string) []*matcher.Rule {
 	t.Helper()
 	var rules []*matcher.Rule

@@ -65,8 +65,10 @@ func (c *checker) unknownEvent(names, sources scope) *reason {
 	if near == "" {
 		hint = "; " + clip(strings.Join(elsewhere[:min(3, len(elsewhere))], ", ")) + " has it"
 	}
-	return &reason{pos: firstPositive(names).node.Note.Pos, kind: NotOfSource,
-		msg: "can never match: " + strings.Join(from, ", ") + " has no event " + clip(strings.Join(known[:min(5, len(known))], ", ")) + hint}
+	return &reason{
+		pos: firstPositive(names).node.Note.Pos, kind: NotOfSource,
+		msg: "can never match: " + strings.Join(from, ", ") + " has no event " + clip(strings.Join(known[:min(5, len(known))], ", ")) + hint,
+	}
 }
 
 // sourcesOf returns the known event sources that satisfy the tests. Where texts
@@ -254,9 +256,11 @@ func (c *checker) partial(tests scope, texts, known []string) *reason {
 	if source == "" {
 		return nil
 	}
-	return &reason{pos: firstPositive(tests).node.Note.Pos, kind: PartialName,
+	return &reason{
+		pos: firstPositive(tests).node.Note.Pos, kind: PartialName,
 		msg: "matches no event of " + source + ", whose names have one more word: it has " + strings.Join(example, ", ") +
-			", and not " + list(unknown) + "; write the names out, or .* between the words"}
+			", and not " + list(unknown) + "; write the names out, or .* between the words",
+	}
 }
 
 // longer returns of each text a name of the source that is the text with more

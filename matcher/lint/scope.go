@@ -189,7 +189,7 @@ func (c *checker) clash(tests scope, from int) *reason {
 		if why := c.unknownField(byPath[t.path]); why != nil {
 			return why
 		}
-		if why := c.contradiction(byPath[t.path], tests); why != nil {
+		if why := c.contradiction(byPath[t.path]); why != nil {
 			return why
 		}
 	}
@@ -238,8 +238,10 @@ func (c *checker) unknownField(tests scope) *reason {
 	if !strings.Contains(path, ".") {
 		where = "CloudTrail records have at their top no field"
 	}
-	return &reason{pos: t.node.Note.Pos, kind: UnknownField,
-		msg: "can never match: " + where + " " + clip(path) + meant(c.words.NearestPath(path))}
+	return &reason{
+		pos: t.node.Note.Pos, kind: UnknownField,
+		msg: "can never match: " + where + " " + clip(path) + meant(c.words.NearestPath(path)),
+	}
 }
 
 // meant proposes a word, if there is one.
