@@ -93,10 +93,14 @@ func TestDefaultValue(t *testing.T) {
 		limit, value float64
 		want         string
 	}{
-		{"GreaterThanOrEqualToThreshold", 1, 0, "notBreaching"}, {"GreaterThanOrEqualToThreshold", 1, 1, "breaching"},
-		{"GreaterThanThreshold", 1, 1, "notBreaching"}, {"GreaterThanThreshold", 1, 2, "breaching"},
-		{"LessThanThreshold", 1, 0, "breaching"}, {"LessThanThreshold", 1, 1, "notBreaching"},
-		{"LessThanOrEqualToThreshold", 1, 1, "breaching"}, {"LessThanOrEqualToThreshold", 1, 2, "notBreaching"},
+		{"GreaterThanOrEqualToThreshold", 1, 0, "notBreaching"},
+		{"GreaterThanOrEqualToThreshold", 1, 1, "breaching"},
+		{"GreaterThanThreshold", 1, 1, "notBreaching"},
+		{"GreaterThanThreshold", 1, 2, "breaching"},
+		{"LessThanThreshold", 1, 0, "breaching"},
+		{"LessThanThreshold", 1, 1, "notBreaching"},
+		{"LessThanOrEqualToThreshold", 1, 1, "breaching"},
+		{"LessThanOrEqualToThreshold", 1, 2, "notBreaching"},
 	} {
 		c, err := alarm(func(a *Alarm) {
 			a.Comparison, a.Limit, a.Default, a.Period, a.TreatMissingData = tt.comparison, tt.limit, &tt.value, time.Minute, "ignore"
