@@ -16,6 +16,7 @@ type index struct {
 	ids    map[string]int32  // of paths, by their keys joined with NUL
 	ways   []indexedWay
 	conds  []Node     // of the enabled rules, simplified: what is evaluated
+	raw    []bool     // of conds: mayHoldRaw can tell something; nil: of none
 	names  table      // by folded event name
 	tested []testedBy // ways that bound the event name by tests
 	named  []int32    // rules with a way that bounds the event name

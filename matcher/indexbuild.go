@@ -27,6 +27,12 @@ func buildIndex(rules []*Rule) index {
 		}
 		named := false
 		x.conds[i] = simplified(r.Cond)
+		if rawTested(x.conds[i]) {
+			if x.raw == nil {
+				x.raw = make([]bool, len(rules))
+			}
+			x.raw[i] = true
+		}
 		for _, w := range x.conds[i].needs() {
 			id := int32(len(x.ways))
 			for j := range w {

@@ -61,16 +61,24 @@ func (m *Matcher) Match(dst []Hit, ev *cloudtrail.Event) (hits []Hit, candidate 
 	if len(m.found) == 0 {
 		return dst, false, nil
 	}
-	v, err := ev.Parse()
-	if err != nil {
-		return dst, true, err
-	}
 	if len(m.found) > 1 {
 		slices.Sort(m.found)
 		m.found = slices.Compact(m.found)
 	}
 	m.eval.begin()
 	m.eval.document.raw = ev.Raw()
+	if raw := m.rs.index.raw; raw != nil {
+		m.found = slices.DeleteFunc(m.found, func(i int32) bool {
+			return raw[i] && !mayHoldRaw(&m.eval, m.rs.index.conds[i])
+		})
+		if len(m.found) == 0 {
+			return dst, false, nil
+		}
+	}
+	v, err := ev.Parse()
+	if err != nil {
+		return dst, true, err
+	}
 	clock := m.stats.start()
 	for _, i := range m.found {
 		r := m.rs.rules[i]
