@@ -149,6 +149,7 @@ func TestConvertedAlarms(t *testing.T) {
 }
 
 func (a alarmSettings) run(t *testing.T, rng *rand.Rand) int {
+	t.Helper()
 	b := newBench(t, "rules: []")
 	b.rules = a.rules(t)
 	const minutes = 40
