@@ -23,8 +23,8 @@ func newCheck() *cobra.Command {
 			if configErr != nil {
 				return usageError(configErr)
 			}
-			loaded, err := loadRules(c.Rules.choice())
-			for _, w := range loaded.warnings {
+			loaded, err := loadRules(c.choice())
+			for _, w := range loaded.remarks() {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
 			}
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/cloudtrail"
+	"github.com/trailtide/trailtide/pipeline/enrich"
 	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/window"
 )
@@ -19,20 +20,21 @@ import (
 // Config is the worker's configuration file. Fields that are left out take the
 // default that their comment names.
 type Config struct {
-	Rules          RulesConfig   `yaml:"rules"`
-	Source         SourceConfig  `yaml:"source"`
-	Engine         string        `yaml:"engine"` // sqlite (default)
-	SQLite         SQLiteConfig  `yaml:"sqlite"`
-	CommitInterval time.Duration `yaml:"commit_interval"` // default 200ms
-	Lanes          int           `yaml:"lanes"`           // goroutines that match; default: one a core
-	Validate       string        `yaml:"validate"`        // lazy (default) or full
-	Limits         LimitsConfig  `yaml:"limits"`
-	Windows        WindowsConfig `yaml:"windows"`
-	Sinks          []SinkConfig  `yaml:"sinks"`
-	Admin          AdminConfig   `yaml:"admin"`
-	Pprof          PprofConfig   `yaml:"pprof"`
-	Log            LogConfig     `yaml:"log"`
-	StopWithin     time.Duration `yaml:"stop_within"` // deadline of a graceful stop; default 20s
+	Rules          RulesConfig    `yaml:"rules"`
+	Enrich         enrich.Options `yaml:"enrich"`
+	Source         SourceConfig   `yaml:"source"`
+	Engine         string         `yaml:"engine"` // sqlite (default)
+	SQLite         SQLiteConfig   `yaml:"sqlite"`
+	CommitInterval time.Duration  `yaml:"commit_interval"` // default 200ms
+	Lanes          int            `yaml:"lanes"`           // goroutines that match; default: one a core
+	Validate       string         `yaml:"validate"`        // lazy (default) or full
+	Limits         LimitsConfig   `yaml:"limits"`
+	Windows        WindowsConfig  `yaml:"windows"`
+	Sinks          []SinkConfig   `yaml:"sinks"`
+	Admin          AdminConfig    `yaml:"admin"`
+	Pprof          PprofConfig    `yaml:"pprof"`
+	Log            LogConfig      `yaml:"log"`
+	StopWithin     time.Duration  `yaml:"stop_within"` // deadline of a graceful stop; default 20s
 }
 
 // RulesConfig says which rules are in force.
@@ -126,6 +128,7 @@ func (c *Config) setDefaults(dir string) {
 		c.Rules.Paths[i] = relativeTo(dir, c.Rules.Paths[i])
 	}
 	c.SQLite.Path = relativeTo(dir, c.SQLite.Path)
+	c.Enrich.Relative(dir)
 }
 
 func def[T comparable](field *T, value T) {
@@ -180,6 +183,7 @@ func (c *Config) validate() error {
 	if c.CommitInterval > time.Minute {
 		bad("commit_interval: at most 1m")
 	}
+	errs = append(errs, prefixed("enrich", c.Enrich.Validate())...)
 	errs = append(errs, c.Source.validate()...)
 	names := make(map[string]bool)
 	for i := range c.Sinks {

@@ -33,7 +33,7 @@ or all with --all; a single event is always shown.`,
 			if rule == nil {
 				return usageError(noSuchRule(args[0], loaded.set))
 			}
-			return explain(cmd, rule, loaded.suppress, args[1], all)
+			return explain(cmd, rule, loaded, args[1], all)
 		},
 	}
 	choice.flags(cmd)
@@ -42,10 +42,12 @@ or all with --all; a single event is always shown.`,
 }
 
 // explain reads every event of path, and shows what the rule made of it.
-func explain(cmd *cobra.Command, rule *matcher.Rule, global []*matcher.Suppression, path string, all bool) error {
+func explain(cmd *cobra.Command, rule *matcher.Rule, loaded *loadedRules, path string, all bool) error {
+	// By itself, so that a rule that is off or silent is explained, too, and a
+	// correlation as any of its rules.
 	on := *rule
-	on.Enabled = true
-	rs, err := matcher.Compile([]*matcher.Rule{&on}, matcher.Options{Suppress: global})
+	on.Enabled, on.Silent, on.Threshold = true, false, nil
+	rs, err := matcher.Compile([]*matcher.Rule{&on}, matcher.Options{Suppress: loaded.suppress, Enrich: loaded.enrich})
 	if err != nil {
 		return usageError(err)
 	}
@@ -63,7 +65,7 @@ func explain(cmd *cobra.Command, rule *matcher.Rule, global []*matcher.Suppressi
 			_, err := fmt.Fprintf(out, "%s: invalid: %s\n", render.Visible(position), render.Visible(problem))
 			return err
 		}
-		x, err := matcher.Explain(rule, ev)
+		x, err := rs.Explain(&on, ev)
 		if err != nil {
 			_, err := fmt.Fprintf(out, "%s: invalid: %s\n", render.Visible(position), render.Visible(err.Error()))
 			return err

@@ -8,9 +8,11 @@ import (
 	"github.com/trailtide/trailtide/matcher"
 	"github.com/trailtide/trailtide/matcher/cloudwatch"
 	"github.com/trailtide/trailtide/matcher/eventbridge"
+	"github.com/trailtide/trailtide/matcher/lint"
 	"github.com/trailtide/trailtide/matcher/lucene"
 	"github.com/trailtide/trailtide/matcher/native"
 	"github.com/trailtide/trailtide/matcher/sigma"
+	"github.com/trailtide/trailtide/matcher/vocabulary"
 )
 
 // nativeLoader reads native rules, whose conditions may be written in the other
@@ -59,7 +61,7 @@ func queryRules(language, name, expression string, placeholders map[string][]str
 	case "eventbridge":
 		node, warnings, err = eventbridge.Parse(name, []byte(expression))
 	case "lucene":
-		node, warnings, err = lucene.Parse(name, strings.TrimRight(expression, "\r\n"), matcher.Pos{})
+		node, warnings, err = lucene.Parser{Events: vocabulary.Default()}.Parse(name, strings.TrimRight(expression, "\r\n"), matcher.Pos{})
 	default:
 		return nil, nil, fmt.Errorf("--language: %q is not native, sigma, cloudwatch, eventbridge or lucene", language)
 	}
@@ -88,6 +90,20 @@ func conditions(rules []*matcher.Rule) []*matcher.Rule {
 	out := make([]*matcher.Rule, len(rules))
 	for i, r := range rules {
 		out[i] = &matcher.Rule{ID: fmt.Sprintf("query-%d", i), Enabled: true, Cond: r.Cond, Pos: r.Pos}
+	}
+	return out
+}
+
+// remarks are what the readers and the linter have to say of rules that load.
+func (l *loadedRules) remarks() []string {
+	var out []string
+	for _, w := range l.warnings {
+		out = append(out, w.String())
+	}
+	if l.set != nil {
+		for _, f := range lint.Check(l.set.Rules(), l.suppress, nil) {
+			out = append(out, f.String())
+		}
 	}
 	return out
 }

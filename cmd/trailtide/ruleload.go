@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/trailtide/trailtide/matcher"
 	"github.com/trailtide/trailtide/matcher/builtin"
 	"github.com/trailtide/trailtide/matcher/native"
+	"github.com/trailtide/trailtide/pipeline/enrich"
 )
 
 // ruleChoice says which rules to load.
@@ -23,6 +25,8 @@ type ruleChoice struct {
 	// them, as NAME=VALUE,VALUE.
 	placeholders map[string][]string
 	assigned     []string
+	enrich       enrich.Options // what country, list and account conditions look into
+	lists        []string       // more lists, as NAME=FILE
 }
 
 func (c *ruleChoice) flags(cmd *cobra.Command) {
@@ -31,6 +35,10 @@ func (c *ruleChoice) flags(cmd *cobra.Command) {
 	f.BoolVar(&c.noBuiltin, "no-builtin", false, "leave the built-in rules out")
 	f.StringArrayVar(&c.disable, "disable", nil, "switch a rule off, by ID; * stands for any text")
 	f.StringArrayVar(&c.assigned, "placeholder", nil, "NAME=VALUE,VALUE of a %NAME% in Sigma rules")
+	f.StringVar(&c.enrich.CountryDB, "country-db", "", "MaxMind-format file for conditions on countries")
+	f.StringVar(&c.enrich.Accounts, "accounts", "", "account names: CSV, or an export of AWS Organizations")
+	f.StringVar(&c.enrich.AWSIPRanges, "aws-ip-ranges", "", "Amazon's ip-ranges.json, for the lists aws_ip_ranges and aws_ip_ranges/SERVICE")
+	f.StringArrayVar(&c.lists, "list", nil, "NAME=FILE of values, patterns and CIDRs for conditions on lists")
 	f.StringArrayVar(&c.enable, "enable", nil, "switch a rule on, by ID; * stands for any text")
 }
 
@@ -42,8 +50,9 @@ type loadedRules struct {
 	notes    []string // documents that were left out
 	// correlations are over the rules of set.
 	correlations []*matcher.Correlation
-	files        []string // read
-	dirs         []string // searched
+	files        []string         // read
+	dirs         []string         // searched
+	enrich       matcher.Enricher // nil: none
 }
 
 // loadRules reads and compiles. All errors are reported at once; files and dirs
@@ -74,7 +83,20 @@ func loadRules(c ruleChoice) (*loadedRules, error) {
 	if len(rules) == 0 {
 		return l, errors.New("there are no rules: name some with --rules, or leave the built-in ones in")
 	}
-	l.set, err = matcher.Compile(rules, matcher.Options{Suppress: l.suppress, Correlations: l.correlations})
+	opts := matcher.Options{Suppress: l.suppress, Correlations: l.correlations}
+	sources, err := c.enrichment()
+	if err != nil {
+		return l, err
+	}
+	l.files = append(l.files, sources.Files()...)
+	if !sources.Empty() {
+		e, err := enrich.Open(sources)
+		if err != nil {
+			return l, err
+		}
+		opts.Enrich, l.enrich = e, e
+	}
+	l.set, err = matcher.Compile(rules, opts)
 	return l, err
 }
 
@@ -94,6 +116,23 @@ func toggle(rules []*matcher.Rule, patterns []string, on bool) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// enrichment joins the sources with the lists of the command line.
+func (c *ruleChoice) enrichment() (enrich.Options, error) {
+	o := c.enrich
+	o.Lists = maps.Clone(o.Lists)
+	for _, a := range c.lists {
+		name, file, ok := strings.Cut(a, "=")
+		if !ok || name == "" || file == "" {
+			return o, fmt.Errorf("--list: %q is not NAME=FILE", a)
+		}
+		if o.Lists == nil {
+			o.Lists = make(map[string]string)
+		}
+		o.Lists[name] = file
+	}
+	return o, nil
 }
 
 // parsePlaceholders reads NAME=VALUE,VALUE.

@@ -119,23 +119,26 @@ func newRulesCheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [PATH...]",
 		Short: "Check rule files, and say what the index makes of them",
+		Long: `Check reads rules of every language and tells what is wrong with them: errors, and as warnings rules
+that can never match a CloudTrail event, that every event is evaluated for, that repeat or shadow another, and
+suppressions that swallow a whole rule. With --strict warnings are errors.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			choice.paths = append(choice.paths, args...)
 			loaded, err := loadRules(choice)
-			for _, w := range loaded.warnings {
+			remarks := loaded.remarks()
+			for _, w := range remarks {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+			}
+			for _, n := range loaded.notes {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", n)
 			}
 			if err != nil {
 				return usageError(err)
 			}
-			costly := loaded.set.Unindexed()
-			for _, r := range costly {
-				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s: rule %s: no index can serve it, so that every event is parsed for it; name events, or a field that must have one of a few values\n", r.Pos, r.ID)
-			}
 			s := loaded.set.Stats()
 			fmt.Fprintf(cmd.OutOrStdout(), "%d rules are fine: %d by event name (%d names), %d by a pattern of names, %d by another field, %d by none\n",
 				s.Rules, s.ByName, s.Names, s.ByNamePattern, s.ByField, s.Unindexed)
-			if n := len(loaded.warnings) + len(costly); strict && n > 0 {
+			if n := len(remarks); strict && n > 0 {
 				return usageError(fmt.Errorf("%d warnings, and --strict", n))
 			}
 			return nil

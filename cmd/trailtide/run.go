@@ -50,7 +50,7 @@ one bad rule is refused whole, and the old one stays in force.`,
 // runWorker builds everything that the configuration names, runs it until ctx
 // ends or the source does, and takes it down again.
 func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
-	choice := c.Rules.choice()
+	choice := c.choice()
 	loaded, err := loadRules(choice)
 	warnRules(log, loaded)
 	if err != nil {
@@ -220,13 +220,19 @@ func (w *watched) dirs(paths []string) []string {
 	return directoriesOf(paths, w.files, w.extra)
 }
 
-func (c *RulesConfig) choice() ruleChoice {
-	return ruleChoice{paths: c.Paths, noBuiltin: !*c.Builtin, enable: c.Enable, disable: c.Disable, placeholders: c.Placeholders}
+func (c *Config) choice() ruleChoice {
+	r := &c.Rules
+	return ruleChoice{
+		paths: r.Paths, noBuiltin: !*r.Builtin, enable: r.Enable, disable: r.Disable, placeholders: r.Placeholders, enrich: c.Enrich,
+	}
 }
 
 func warnRules(log *zap.Logger, l *loadedRules) {
-	for _, w := range l.warnings {
-		log.Warn("rule", zap.Stringer("warning", w))
+	for _, w := range l.remarks() {
+		log.Warn("rule", zap.String("warning", w))
+	}
+	for _, n := range l.notes {
+		log.Info("rule", zap.String("note", n))
 	}
 }
 

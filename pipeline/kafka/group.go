@@ -69,7 +69,7 @@ func (s *Source) report(ctx context.Context) error {
 	offsets := make(map[string]map[int32]kgo.EpochOffset)
 	sent := make(map[topicPartition]position)
 	for tp, pos := range s.commit {
-		if s.assigned[tp] == nil {
+		if s.assigned[tp] == nil || !pos.sameTopic(s.topics[tp.topic]) {
 			continue // only its holder may; it may come back
 		}
 		if offsets[tp.topic] == nil {

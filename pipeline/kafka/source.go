@@ -117,6 +117,7 @@ func (s *Source) Start(_ context.Context, committed map[string][]byte) error {
 			continue
 		}
 		s.next[tp] = pos
+		s.commit[tp] = pos // whoever made it durable may have died before it told the group
 		s.known[tp.topic] = true
 		s.openPart(name)
 	}
