@@ -132,7 +132,11 @@ func (p *parser) phraseNode(f *field, t token, note matcher.Note) matcher.Node {
 	case 1:
 		return hinted(f, tokens, text, f.node(analysed(matcher.AnyToken(matcher.Equals(false, tokens[0])), text), note))
 	default:
-		return hinted(f, tokens[:1], text, f.node(analysed(matcher.Phrase(tokens...), text), note))
+		n := f.node(analysed(matcher.Phrase(tokens...), text), note)
+		for _, t := range tokens { // each must be there
+			n = hinted(f, []string{t}, text, n)
+		}
+		return n
 	}
 }
 
@@ -189,7 +193,13 @@ func (p *parser) wildcardNode(f *field, t token, note matcher.Note) matcher.Node
 	if !f.exact {
 		op = eachTerm(op)
 	}
-	return f.node(op, note)
+	n := f.node(op, note)
+	for _, g := range globs { // each text must be there
+		if g.Text != "" && !strings.ContainsFunc(g.Text, func(r rune) bool { return r == '\\' || r == '/' || r < ' ' }) {
+			n = hinted(f, []string{matcher.Lower(g.Text)}, "", n)
+		}
+	}
+	return n
 }
 
 // eachTerm judges the words of strings, and numbers and booleans as they are.

@@ -87,7 +87,7 @@ func (r *reader) keyword(c *chain, values []scalar, note matcher.Note) matcher.N
 		if !ok {
 			return nil
 		}
-		return everywhere(op)
+		return matcher.NewHinted(everywhere(op), matcher.RegexpPieces(op)...)
 	}
 	// What holds for a string of the event as it is holds for the document too,
 	// unless it needs a character that JSON escapes, or counts characters.
@@ -150,6 +150,12 @@ func hinted(c *chain, node matcher.Node, patterns []pattern) matcher.Node {
 	}
 	if exact {
 		return matcher.NewAnyText(node, texts...)
+	}
+	if len(patterns) == 1 { // each of its pieces must be there
+		for _, t := range patterns[0] {
+			node = matcher.NewHinted(node, matcher.PlainPiece(t.Text))
+		}
+		return node
 	}
 	for i, text := range texts {
 		texts[i] = matcher.PlainPiece(text)
