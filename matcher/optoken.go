@@ -1,12 +1,25 @@
 package matcher
 
 import (
+	"slices"
 	"strings"
 )
 
 // AnyToken holds for a text one of whose tokens (see Tokens) satisfies op,
 // which sees the token, lower-cased, as a text.
-func AnyToken(op Op) Op { return &anyToken{op: op, required: []byte(requiredText(op))} }
+func AnyToken(op Op) Op {
+	o := &anyToken{op: op, required: []byte(requiredText(op))}
+	if set, ok := op.(*stringSet); ok && !set.fold && set.large == nil && !slices.ContainsFunc(set.values, notAToken) {
+		o.values = set.values
+	}
+	return o
+}
+
+// notAToken says that s is not one token of ASCII.
+func notAToken(s string) bool {
+	tokens := Tokens(s)
+	return len(tokens) != 1 || tokens[0] != s || !isASCII(v2b(s))
+}
 
 // Phrase holds for a text in which tokens (lower-cased, see Tokens) occur one
 // after the other. Without tokens it holds for none.
@@ -24,7 +37,8 @@ type (
 	anyToken struct {
 		onText
 		op       Op
-		required []byte // occurs in every text that matches; empty: not known
+		required []byte   // occurs in every text that matches; empty: not known
+		values   []string // what a token must be, each one of ASCII; nil: not known
 	}
 	phrase struct {
 		onText
@@ -39,7 +53,18 @@ func (o *anyToken) eval(e *evaluator) bool {
 	if !e.cur.isText {
 		return false
 	}
-	if lacksLowered(e.cur.text, o.required) {
+	if len(o.values) > 0 && isASCII(e.cur.text) {
+		may := false
+		for _, v := range o.values {
+			if len(v) == len(e.cur.text) && equalAnyCase(e.cur.text, v) {
+				return true
+			}
+			may = may || len(v) < len(e.cur.text) && containsAnyCase(e.cur.text, v)
+		}
+		if !may {
+			return false
+		}
+	} else if lacksLowered(e.cur.text, o.required) {
 		return false
 	}
 	e.lowered = appendLower(e.lowered[:0], e.cur.text)
