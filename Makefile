@@ -5,7 +5,7 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e lint fmt fuzz bench bench-compare demo check-clean clean help
+.PHONY: all build test race e2e lint fmt fuzz bench demo check-clean clean help
 
 all: lint test ## lint and test
 
