@@ -14,6 +14,9 @@ import (
 type RawHint struct {
 	Node  Node
 	Words []string
+	// Exponents: Node may also hold for an event with a number that has an
+	// exponent, as for 1e3 where the word is 1000.
+	Exponents bool
 }
 
 func (n *RawHint) eval(e *evaluator, v *fastjson.Value) bool {
@@ -27,8 +30,29 @@ func (n *RawHint) maybe(raw []byte) bool {
 			return true
 		}
 	}
+	if n.Exponents && hasExponent(raw) {
+		return true
+	}
 	// İ and the Kelvin sign lower-case to ASCII letters.
 	return bytes.Contains(raw, []byte(`\u`)) || bytes.Contains(raw, []byte("\u0130")) || bytes.Contains(raw, []byte("\u212a"))
+}
+
+// hasExponent says whether what looks like a number with an exponent stands in
+// raw where a value may begin. White space before it counts as such a place.
+func hasExponent(raw []byte) bool {
+	for i := 1; i < len(raw); i++ {
+		if c := raw[i]; c|0x20 != 'e' || !isDigit(raw[i-1]) {
+			continue
+		}
+		at := i - 1
+		for at >= 0 && (isDigit(raw[at]) || raw[at] == '.' || raw[at] == '-') {
+			at--
+		}
+		if at < 0 || bytes.IndexByte([]byte(":,[ \t\r\n"), raw[at]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // byRarity are the lower-case letters and digits, those that are rare in

@@ -51,7 +51,11 @@ func (p *parser) termNode(f *field, t token, note matcher.Note) matcher.Node {
 // hinted keeps a test of many fields from events in which none of words stands.
 // Numbers have many spellings, and what is not ASCII none to look for.
 func hinted(f *field, words []string, text string, n matcher.Node) matcher.Node {
-	if _, number := matcher.NumberText(matcher.EQ, text); number || !f.every && f.pattern == nil {
+	if !f.every && f.pattern == nil {
+		return n
+	}
+	_, number := matcher.NumberText(matcher.EQ, text)
+	if number && (len(words) != 1 || words[0] != text || text[0] == '0' || strings.Trim(text, "0123456789") != "") {
 		return n
 	}
 	for _, w := range words {
@@ -59,7 +63,8 @@ func hinted(f *field, words []string, text string, n matcher.Node) matcher.Node 
 			return n
 		}
 	}
-	return &matcher.RawHint{Node: n, Words: words}
+	// A number equal to a plain one begins with its digits, or has an exponent.
+	return &matcher.RawHint{Node: n, Words: words, Exponents: number}
 }
 
 // analysed returns the operator of an analysed field: words judges strings;
