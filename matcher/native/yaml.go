@@ -261,7 +261,7 @@ func (r *reader) count(n *yaml.Node, what string) int {
 	return 0
 }
 
-const maxCount = 1_000_000
+const maxCount = 65_536 // what windows count at most
 
 // kindOf names what a node is, for messages.
 func kindOf(n *yaml.Node) string {
