@@ -65,7 +65,6 @@ func (r *reader) tumbling(list []entry, at map[string]*yaml.Node) *matcher.Tumbl
 
 // What the periods of a threshold may be at most: what the windows remember.
 const (
-	maxBreach  = 65_536 // matches
 	maxPeriods = 10_080
 )
 
@@ -75,8 +74,6 @@ func (r *reader) bounded(at map[string]*yaml.Node, t *matcher.Threshold) {
 	switch {
 	case x == nil:
 		return
-	case t.Count > maxBreach:
-		r.errorf(at["count"], "count must be at most %d with compat: cloudwatch", maxBreach)
 	case x.Periods > maxPeriods:
 		r.errorf(at["periods"], "periods must be at most %d", maxPeriods)
 	case t.Window > MaxDuration/time.Duration(max(x.Periods, 1)):
