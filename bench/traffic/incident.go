@@ -47,6 +47,10 @@ func Kinds() []Kind {
 
 func kinds() []kind {
 	return []kind{
+		// The one that takes longest comes first, so that a short run sees its end.
+		{name: "denied-burst", rule: "unauthorized-call-burst", title: "One principal was denied access again and again", steps: []step{
+			{op: op{service: "secretsmanager", name: "GetSecretValue", read: true, req: `{"secretId":"$w/$w"}`, err: failure{"AccessDenied", "User is not authorized to perform: secretsmanager:GetSecretValue"}}, times: 40, every: time.Second},
+		}},
 		{name: "root-usage", rule: "root-account-usage", title: "The root user was used", root: true, steps: one(op{service: "iam", name: "GetAccountSummary", read: true, global: true})},
 		{name: "trail-stopped", rule: "cloudtrail-disabled", title: "A trail was stopped and deleted", steps: []step{
 			{op: op{service: "cloudtrail", name: "StopLogging", req: `{"name":"arn:aws:cloudtrail:$R:$A:trail/org-trail"}`}},
@@ -62,9 +66,6 @@ func kinds() []kind {
 		{name: "admin-group", rule: "iam-user-added-to-admin-group", title: "A user was added to an admin group", steps: one(op{service: "iam", name: "AddUserToGroup", global: true, req: `{"groupName":"administrators","userName":"$U"}`})},
 		{name: "key-deletion", rule: "kms-key-disabled-or-deletion-scheduled", title: "A KMS key is to be deleted", steps: one(op{service: "kms", name: "ScheduleKeyDeletion", req: `{"keyId":"arn:aws:kms:$R:$A:key/$u","pendingWindowInDays":7}`, resp: `{"keyId":"arn:aws:kms:$R:$A:key/$u","keyState":"PendingDeletion","pendingWindowInDays":7}`})},
 		{name: "bucket-policy", rule: "s3-bucket-policy-changed", title: "A bucket's policy was changed", steps: one(op{service: "s3", name: "PutBucketPolicy", req: `{"bucketName":"$b","Host":"$b.s3.$R.amazonaws.com","policy":"","bucketPolicy":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::$b/*"}]}}`, extra: s3Extra})},
-		{name: "denied-burst", rule: "unauthorized-call-burst", title: "One principal was denied access again and again", steps: []step{
-			{op: op{service: "secretsmanager", name: "GetSecretValue", read: true, req: `{"secretId":"$w/$w"}`, err: failure{"AccessDenied", "User is not authorized to perform: secretsmanager:GetSecretValue"}}, times: 40, every: time.Second},
-		}},
 		{name: "unused-region", rule: "ec2-run-outside-approved-regions", title: "Instances were started in a region that nobody uses", region: "me-south-1", steps: one(op{service: "ec2", name: "RunInstances", req: `{"instancesSet":{"items":[{"imageId":"ami-$h","minCount":20,"maxCount":20}]},"instanceType":"p4d.24xlarge"}`, resp: `{"requestId":"$u","reservationId":"r-$h","ownerId":"$A","instancesSet":{"items":[{"instanceId":"i-$h","imageId":"ami-$h","instanceState":{"code":0,"name":"pending"},"instanceType":"p4d.24xlarge"}]}}`})},
 		{name: "config-stopped", rule: "config-disabled", title: "AWS Config stopped recording", steps: one(op{service: "config", name: "StopConfigurationRecorder", req: `{"configurationRecorderName":"default"}`})},
 		{name: "acl-change", rule: "network-acl-changed", title: "A network ACL was changed", steps: one(op{service: "ec2", name: "CreateNetworkAclEntry", req: `{"networkAclId":"acl-$h","ruleNumber":90,"egress":false,"ruleAction":"allow","icmpTypeCode":{},"portRange":{},"aclProtocol":"-1","cidrBlock":"10.0.0.0/8"}`, resp: `{"requestId":"$u","_return":true}`})},
