@@ -125,16 +125,12 @@ type job struct {
 // commit. Any other end is an error, and what was not committed is read again
 // at the next start. Run is called once.
 func (w *Worker) Run(ctx context.Context) error {
-	positions, err := w.o.Engine.Positions(ctx)
-	if err != nil {
-		return fmt.Errorf("read the committed positions: %w", err)
+	stage, err := w.start(ctx)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // asked to stop before it began: whatever failed, failed for that
 	}
-	stage, err := alerting.Open(ctx, w.o.Engine, 0, w.o.Alerting)
 	if err != nil {
 		return err
-	}
-	if err := w.o.Source.Start(ctx, positions); err != nil {
-		return fmt.Errorf("start the source: %w", err)
 	}
 	w.setProblem(nil)
 	defer w.setProblem(errors.New("stopped"))
@@ -167,6 +163,22 @@ func (w *Worker) Run(ctx context.Context) error {
 		err = nil // asked to stop
 	}
 	return err
+}
+
+// start restores what is durable and lets the source begin after it.
+func (w *Worker) start(ctx context.Context) (*alerting.Stage, error) {
+	positions, err := w.o.Engine.Positions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the committed positions: %w", err)
+	}
+	stage, err := alerting.Open(ctx, w.o.Engine, 0, w.o.Alerting)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.o.Source.Start(ctx, positions); err != nil {
+		return nil, fmt.Errorf("start the source: %w", err)
+	}
+	return stage, nil
 }
 
 // read hands batches to the lanes, and in the same order to the committer.

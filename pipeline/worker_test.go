@@ -252,6 +252,19 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
+// TestStopBeforeTheStart: a stop that comes before the worker has begun is one.
+func TestStopBeforeTheStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w, err := New(Options{Source: &list{payloads: []string{"{}"}, batch: 1}, Engine: memory.New(memory.Options{}), Rules: compile(t, testRules)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFailingStore lets the store fail in mid-stream: reading stops, the worker
 // is not ready and says why; once the store is back it goes on and skips nothing.
 func TestFailingStore(t *testing.T) {

@@ -70,7 +70,8 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	if err != nil {
 		return usageError(err)
 	}
-	eng, err := sqlite.Open(ctx, c.SQLite.Path, sqlite.Options{
+	starting := context.WithoutCancel(ctx) // a stop is looked at once the worker runs
+	eng, err := sqlite.Open(starting, c.SQLite.Path, sqlite.Options{
 		NoOutbox: len(receivers) == 0, AlertsMaxAge: c.SQLite.MaxAge, AlertsMaxRows: int64(c.SQLite.MaxAlerts),
 	})
 	if err != nil {
@@ -83,17 +84,17 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	if err != nil {
 		return errors.Join(runtimeError(err), eng.Close())
 	}
-	runner, err := buildDelivery(ctx, c, eng, receivers, log, registry)
+	runner, err := buildDelivery(starting, c, eng, receivers, log, registry)
 	if err != nil {
 		return errors.Join(runtimeError(err), eng.Close())
 	}
-	adminLn, err := listenAdmin(ctx, c.Admin)
+	adminLn, err := listenAdmin(starting, c.Admin)
 	if err != nil {
 		return errors.Join(runtimeError(fmt.Errorf("admin listener: %w", err)), eng.Close())
 	}
 	var pprofLn net.Listener
 	if c.Pprof.Listen != "" {
-		if pprofLn, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Pprof.Listen); err != nil {
+		if pprofLn, err = new(net.ListenConfig).Listen(starting, "tcp", c.Pprof.Listen); err != nil {
 			return errors.Join(runtimeError(fmt.Errorf("pprof listener: %w", err)), eng.Close())
 		}
 	}
