@@ -143,6 +143,18 @@ func TestDocumentedConfigurations(t *testing.T) {
 			t.Errorf("%v\n%s", err, b[1])
 		}
 	}
+	enrichment, err := os.ReadFile("../../docs/enrichment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?s)```yaml\n(enrich:.*?)```").FindSubmatch(enrichment)
+	if block == nil {
+		t.Fatal("the page on enrichment shows no configuration")
+	}
+	c, err := parseConfig("c.yaml", append(block[1], "source: {files: {paths: [x]}}\n"...), secrets)
+	if err != nil || c.Enrich.Lists["robots"] != "/etc/trailtide/robots.txt" {
+		t.Errorf("the page on enrichment: %v", err)
+	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
