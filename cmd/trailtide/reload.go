@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -46,7 +47,7 @@ func (r *reloader) reload(_ context.Context, why string) error {
 
 // run reloads on SIGHUP, and on changes under the paths if watch is set, until
 // ctx ends. dirs answers what to watch after each load.
-func (r *reloader) run(ctx context.Context, watch bool, dirs func() []string) error {
+func (r *reloader) run(ctx context.Context, watch bool, dirs, read func() []string) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -61,12 +62,12 @@ func (r *reloader) run(ctx context.Context, watch bool, dirs func() []string) er
 		defer w.Close()
 		changes, problems = w.Events, w.Errors
 		r.follow(w, dirs())
-		return r.loop(ctx, hup, changes, problems, func() { r.follow(w, dirs()) })
+		return r.loop(ctx, hup, changes, problems, func() { r.follow(w, dirs()) }, read)
 	}
-	return r.loop(ctx, hup, changes, problems, func() {})
+	return r.loop(ctx, hup, changes, problems, func() {}, read)
 }
 
-func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-chan fsnotify.Event, problems <-chan error, follow func()) error {
+func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-chan fsnotify.Event, problems <-chan error, follow func(), read func() []string) error {
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
 	defer quiet.Stop()
@@ -82,7 +83,7 @@ func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-cha
 				r.hup()
 			}
 		case ev := <-changes:
-			if !concernsRules(ev) {
+			if !concernsRules(ev, read()) {
 				continue
 			}
 			if since.IsZero() {
@@ -103,12 +104,15 @@ func (r *reloader) loop(ctx context.Context, hup <-chan os.Signal, changes <-cha
 }
 
 // concernsRules leaves out what else may lie in a watched directory: a state
-// file is written all the time. Whatever appears or goes counts, for it may be
+// file is written all the time. What was read counts (rules, lists, the country
+// data base), so do other rule files, and whatever appears or goes, for it may be
 // a directory or a link to one.
-func concernsRules(ev fsnotify.Event) bool {
-	switch filepath.Ext(ev.Name) {
-	case ".yaml", ".yml":
-		return ev.Op != fsnotify.Chmod
+func concernsRules(ev fsnotify.Event, read []string) bool {
+	switch ext := filepath.Ext(ev.Name); {
+	case ev.Op == fsnotify.Chmod:
+		return false
+	case ext == ".yaml", ext == ".yml", slices.Contains(read, ev.Name):
+		return true
 	}
 	return ev.Has(fsnotify.Create) || ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename)
 }

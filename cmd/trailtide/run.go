@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,7 +133,7 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 		g.Go(func() error { return serveHTTP(side, pprofLn, pprofHandler()) })
 	}
 	g.Go(func() error {
-		return rel.run(side, *c.Rules.Watch, func() []string { return files.dirs(choice.paths) })
+		return rel.run(side, *c.Rules.Watch, func() []string { return files.dirs(choice.paths) }, files.read)
 	})
 	var delivery sync.WaitGroup
 	var deliveryErr atomic.Pointer[error]
@@ -213,6 +214,13 @@ func (w *watched) add(l *loadedRules) {
 	defer w.mu.Unlock()
 	w.files = append(w.files, l.files...)
 	w.extra = append(w.extra, l.dirs...)
+}
+
+// read are the files that were read.
+func (w *watched) read() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.files)
 }
 
 func (w *watched) dirs(paths []string) []string {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -275,4 +276,24 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+func TestConcernsRules(t *testing.T) {
+	read := []string{"/etc/rules/a.yaml", "/etc/lists/robots.txt"}
+	for _, c := range []struct {
+		name string
+		op   fsnotify.Op
+		want bool
+	}{
+		{"/etc/rules/a.yaml", fsnotify.Write, true},
+		{"/etc/rules/new.yml", fsnotify.Create, true},
+		{"/etc/lists/robots.txt", fsnotify.Write, true},
+		{"/etc/lists/robots.txt", fsnotify.Chmod, false},
+		{"/etc/rules/trailtide.db-wal", fsnotify.Write, false},
+		{"/etc/rules/..data", fsnotify.Create, true}, // as config maps are swapped
+	} {
+		if got := concernsRules(fsnotify.Event{Name: c.name, Op: c.op}, read); got != c.want {
+			t.Errorf("%s %s: %v", c.op, c.name, got)
+		}
+	}
 }
