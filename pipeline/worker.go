@@ -127,7 +127,7 @@ type job struct {
 func (w *Worker) Run(ctx context.Context) error {
 	stage, err := w.start(ctx)
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // asked to stop before it began: whatever failed, failed for that
+		return nil // asked to stop before it began: whatever failed, failed for that
 	}
 	if err != nil {
 		return err

@@ -111,7 +111,7 @@ func concernsRules(ev fsnotify.Event, read []string) bool {
 	switch ext := filepath.Ext(ev.Name); {
 	case ev.Op == fsnotify.Chmod:
 		return false
-	case ext == ".yaml", ext == ".yml", slices.Contains(read, ev.Name):
+	case ext == ".yaml", ext == ".yml", slices.Contains(read, filepath.Clean(ev.Name)):
 		return true
 	}
 	return ev.Has(fsnotify.Create) || ev.Has(fsnotify.Remove) || ev.Has(fsnotify.Rename)
