@@ -5,7 +5,7 @@ FUZZTIME ?= 10s
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e lint fmt fuzz bench demo check-clean clean help
+.PHONY: all build test race e2e lint fmt fuzz bench demo check-clean vocabulary clean help
 
 all: lint test ## lint and test
 
@@ -43,8 +43,12 @@ demo: ## generated traffic with planted incidents, the built-in rules, alerts on
 
 check-clean: ## nothing that is generated differs from what is committed
 	$(GO) mod tidy -diff
-	$(GO) generate ./...
+	$(GO) generate ./matcher/builtin
 	git diff --exit-code
+
+vocabulary: ## make CloudTrail's vocabulary anew from botocore's service models
+	pip download --quiet --no-deps --dest bin botocore
+	BOTOCORE=$$(ls $(CURDIR)/bin/botocore-*.whl | tail -n 1) $(GO) generate ./matcher/vocabulary
 
 clean:
 	rm -rf bin
