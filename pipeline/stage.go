@@ -1,0 +1,48 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"github.com/trailtide/trailtide/pipeline/alerting"
+	"github.com/trailtide/trailtide/pipeline/engine"
+)
+
+// Stage is where matching hands its results. The embedded engine's is the alert
+// stage itself (alerting.Stage); in a fleet it writes them to the repartition
+// topic. One goroutine calls it.
+//
+// An interval is Begin, any number of Partition to Advance, Flush, then the
+// transaction's Commit, then Committed or RolledBack.
+type Stage interface {
+	Begin(ctx context.Context, now time.Time) error
+	// Txn is the open transaction, for positions and dead letters.
+	Txn() engine.Txn
+	Partition(name string, floor int64)
+	Reached(name string, t int64)
+	Idle(name string, t int64)
+	Closed(name string)
+	Apply(ev *alerting.Event)
+	Advance(live bool)
+	Flush(ctx context.Context) error
+	Committed() alerting.Counts
+	RolledBack()
+}
+
+// Ledger keeps the positions of source partitions that change hands one by one,
+// such as shards under leases.
+type Ledger interface {
+	// Take fences whoever had the partition and answers its committed position,
+	// nil if there is none. From then on this worker's commits for it count.
+	Take(ctx context.Context, partition string) ([]byte, error)
+	// Drop gives the partition up: what of it is not committed yet never will be.
+	Drop(partition string)
+}
+
+// Leased is a Source whose partitions change hands one by one. Without a
+// ledger it owns all positions that Start was given.
+type Leased interface {
+	Source
+	// UseLedger is called once, before Start.
+	UseLedger(l Ledger)
+}
