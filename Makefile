@@ -1,7 +1,7 @@
 # Everything a person or a CI run does with this project. `make` alone lints and tests.
 GO       ?= go
 TOOL     := $(GO) tool -modfile=.ci/tools.mod
-FUZZTIME ?= 10s
+FUZZTIME ?= 20000x
 BENCH    ?= .
 COUNT    ?= 1
 
@@ -32,7 +32,7 @@ lint: ## golangci-lint: style, bugs, and the direction of imports
 fmt: ## format the code
 	$(TOOL) golangci-lint fmt ./...
 
-fuzz: ## run each fuzz target for FUZZTIME
+fuzz: ## run each fuzz target for FUZZTIME inputs (or a time)
 	@.ci/fuzz $(FUZZTIME)
 
 bench: ## run the benchmarks and print a table; compare ratios, not absolute figures
