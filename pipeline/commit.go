@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/engine"
 )
 
@@ -18,7 +17,7 @@ import (
 // be undone and they can be applied again.
 type committer struct {
 	w     *Worker
-	stage *alerting.Stage
+	stage Stage
 
 	interval []*result // applied, not yet durable
 	events   int       // matched events among them
@@ -230,7 +229,10 @@ func (c *committer) done(start time.Time) {
 		}
 	}
 	c.w.o.Source.Committed(positions)
-	c.w.record(c.interval, &counts, c.stage, start)
+	c.w.record(c.interval, &counts, start)
+	if state, ok := c.stage.(State); ok {
+		c.w.RecordState(state)
+	}
 	clear(c.interval)
 	c.interval, c.events = c.interval[:0], 0
 }

@@ -83,21 +83,29 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	}
 }
 
-// interval records one durable interval.
-func (m *metrics) interval(t *Tally, c *alerting.Counts, stage *alerting.Stage, now time.Time, took time.Duration) {
+// tally records what matching made of an interval.
+func (m *metrics) tally(t *Tally) {
 	m.read.Add(float64(t.Read))
 	m.invalid.Add(float64(t.Invalid))
-	m.matched.Add(float64(t.Matched))
-	m.duplicate.Add(float64(t.Duplicate))
 	m.unmatched.Add(float64(t.Unmatched))
 	m.skipped.Add(float64(t.Skipped))
 	m.bytes.Add(float64(t.Bytes))
+}
+
+// committed records a commit.
+func (m *metrics) committed(took time.Duration) {
+	m.commits.Inc()
+	m.commitSeconds.Observe(took.Seconds())
+}
+
+// counts records what an alert stage made of an interval.
+func (m *metrics) counts(c *alerting.Counts, now time.Time) {
+	m.matched.Add(float64(c.Matched))
+	m.duplicate.Add(float64(c.Duplicate))
 	m.late.Add(float64(c.Late))
 	m.untimed.Add(float64(c.Untimed))
 	m.ungrouped.Add(float64(c.Ungrouped))
 	m.conflicts.Add(float64(c.Conflicts))
-	m.commits.Inc()
-	m.commitSeconds.Observe(took.Seconds())
 	for id, r := range c.Rules {
 		m.ruleMatches.WithLabelValues(id).Add(float64(r.Matches))
 		if r.Suppressed > 0 {
@@ -110,15 +118,19 @@ func (m *metrics) interval(t *Tally, c *alerting.Counts, stage *alerting.Stage, 
 	for _, arrived := range c.Arrivals {
 		m.latencySeconds.Observe(time.Duration(now.UnixNano() - arrived).Seconds())
 	}
-	s := stage.Windows()
+}
+
+// state shows what the windows hold.
+func (m *metrics) state(state State) {
+	s := state.Windows()
 	m.keys.Set(float64(s.Keys))
 	m.members.Set(float64(s.Members))
 	m.windowBytes.Set(float64(s.Bytes))
 	m.evicted.Add(float64(s.Evictions - m.lastEvicted))
 	m.refused.Add(float64(s.Refused - m.lastRefused))
 	m.lastEvicted, m.lastRefused = s.Evictions, s.Refused
-	m.remembered.Set(float64(stage.Remembered()))
-	if w := stage.Watermark(); w != math.MinInt64 {
+	m.remembered.Set(float64(state.Remembered()))
+	if w := state.Watermark(); w != math.MinInt64 {
 		m.watermark.Set(float64(w) / 1e9)
 	}
 }

@@ -66,11 +66,19 @@ type ruleCost struct {
 	seconds     float64
 }
 
+// ruleset is a rule set, and its rules as the alert stage knows them.
+type ruleset struct {
+	set   *matcher.Ruleset
+	known alerting.Rules
+}
+
+func newRuleset(rs *matcher.Ruleset) *ruleset { return &ruleset{rs, alerting.RulesOf(rs)} }
+
 // lane takes batches through unwrapping and matching. It does no I/O and
 // starts nothing; one goroutine owns it.
 type lane struct {
 	unwrapper *cloudtrail.Unwrapper
-	rules     *matcher.Ruleset
+	rules     *ruleset
 	matcher   *matcher.Matcher
 	clock     func() int64 // monotonic nanoseconds, to sample what rules cost; nil: not sampled
 	full      bool         // validate events that no rule can match, too
@@ -98,9 +106,9 @@ func newLane(limits cloudtrail.Limits, full bool) *lane {
 }
 
 // process matches one batch against rs and releases it.
-func (l *lane) process(b *Batch, rs *matcher.Ruleset, now time.Time) *result {
+func (l *lane) process(b *Batch, rs *ruleset, now time.Time) *result {
 	if l.rules != rs {
-		l.rules, l.matcher = rs, rs.NewMatcherWith(matcher.MatcherOptions{Now: l.clock})
+		l.rules, l.matcher = rs, rs.set.NewMatcherWith(matcher.MatcherOptions{Now: l.clock})
 	}
 	res := &result{open: b.Open, idle: b.Idle, closed: b.Closed, live: b.Live, positions: make(map[string][]byte)}
 	l.batch, l.res, l.now = b, res, now.UnixNano()
@@ -219,7 +227,7 @@ func (l *lane) matched(it cloudtrail.Item, nanos int64, timed, usable bool) {
 	if !rec.Arrived.IsZero() {
 		ev.Arrived = rec.Arrived.UnixNano()
 	}
-	ev.Matches, l.key = alerting.Matches(l.hits, &l.ev, l.key)
+	ev.Matches, l.key = alerting.Matches(l.hits, l.rules.known, &l.ev, l.key)
 	l.res.events = append(l.res.events, ev)
 }
 

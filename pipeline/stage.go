@@ -6,6 +6,7 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/window"
 )
 
 // Stage is where matching hands its results. The embedded engine's is the alert
@@ -27,6 +28,13 @@ type Stage interface {
 	Flush(ctx context.Context) error
 	Committed() alerting.Counts
 	RolledBack()
+}
+
+// State is what a Stage that counts holds.
+type State interface {
+	Watermark() int64 // Unix nanoseconds; math.MinInt64: none yet
+	Windows() window.Stats
+	Remembered() int // identities of plain alerts
 }
 
 // Ledger keeps the positions of source partitions that change hands one by one,

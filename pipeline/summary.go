@@ -32,26 +32,35 @@ func (w *Worker) Summary() Summary {
 }
 
 // record adds a durable interval to the summary and the metrics.
-func (w *Worker) record(interval []*result, c *alerting.Counts, stage *alerting.Stage, start time.Time) {
-	tally := Tally{Matched: c.Matched, Duplicate: c.Duplicate}
+func (w *Worker) record(interval []*result, c *alerting.Counts, start time.Time) {
+	var tally Tally
 	for _, res := range interval {
 		tally.add(&res.tally)
 		w.metrics.costs(res.costs)
 	}
 	now := w.o.Now()
-	w.metrics.interval(&tally, c, stage, now, now.Sub(start))
+	w.metrics.tally(&tally)
+	w.metrics.committed(now.Sub(start))
+	w.mu.Lock()
+	w.summary.Tally.add(&tally)
+	w.summary.Commits++
+	w.mu.Unlock()
+	w.RecordCounts(c)
+}
 
+// RecordCounts adds what an alert stage counted in a durable interval to the
+// summary and the metrics. Safe for concurrent use.
+func (w *Worker) RecordCounts(c *alerting.Counts) {
+	w.metrics.counts(c, w.o.Now())
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := &w.summary
-	s.Tally.add(&tally)
+	s.Matched += c.Matched
+	s.Duplicate += c.Duplicate
 	s.Late += c.Late
 	s.Untimed += c.Untimed
 	s.Conflicts += c.Conflicts
 	s.Ungrouped += c.Ungrouped
-	s.Commits++
-	s.Watermark = stage.Watermark()
-	s.Windows = stage.Windows()
 	if s.Alerts == nil {
 		s.Alerts, s.Rules = make(map[sinks.Status]int64), make(map[string]int64)
 	}
@@ -62,4 +71,13 @@ func (w *Worker) record(interval []*result, c *alerting.Counts, stage *alerting.
 			s.Alerts[status] += n
 		}
 	}
+}
+
+// RecordState shows what this process holds of windows. Safe for concurrent use.
+func (w *Worker) RecordState(state State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.metrics.state(state)
+	w.summary.Watermark = state.Watermark()
+	w.summary.Windows = state.Windows()
 }

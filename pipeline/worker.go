@@ -25,6 +25,9 @@ type Options struct {
 	Source Source
 	Engine engine.Engine
 	Rules  *matcher.Ruleset
+	// Open opens what matching hands its results to, in place of the alert stage
+	// on partition 0 of Engine, and answers the committed positions of the source.
+	Open func(ctx context.Context) (Stage, map[string][]byte, error)
 
 	Lanes         int           // goroutines that match; default GOMAXPROCS
 	CommitEvery   time.Duration // longest interval between commits; default 200 ms
@@ -67,7 +70,7 @@ func (o *Options) setDefaults() {
 // Worker moves batches from a source through matching and counting to commits.
 type Worker struct {
 	o       Options
-	rules   atomic.Pointer[matcher.Ruleset]
+	rules   atomic.Pointer[ruleset]
 	metrics *metrics
 
 	mu      sync.Mutex
@@ -80,12 +83,12 @@ var errStarting = errors.New("starting: window state is being restored")
 
 // New returns a Worker. It starts nothing.
 func New(o Options) (*Worker, error) {
-	if o.Source == nil || o.Engine == nil || o.Rules == nil {
+	if o.Source == nil || o.Engine == nil && o.Open == nil || o.Rules == nil {
 		return nil, errors.New("a worker needs a source, an engine and rules")
 	}
 	o.setDefaults()
 	w := &Worker{o: o, problem: errStarting, metrics: newMetrics(o.Registerer)}
-	w.rules.Store(o.Rules)
+	w.rules.Store(newRuleset(o.Rules))
 	w.metrics.rules.Set(float64(len(o.Rules.Rules())))
 	return w, nil
 }
@@ -93,7 +96,7 @@ func New(o Options) (*Worker, error) {
 // SetRules makes rs the rules of every batch that is matched from now on.
 // Windows of rules whose Hash is unchanged keep their state. Safe while running.
 func (w *Worker) SetRules(rs *matcher.Ruleset) {
-	w.rules.Store(rs)
+	w.rules.Store(newRuleset(rs))
 	w.metrics.rules.Set(float64(len(rs.Rules())))
 }
 
@@ -117,7 +120,7 @@ func (w *Worker) setProblem(err error) {
 // job is a batch on its way through a lane. done has room for one.
 type job struct {
 	batch *Batch
-	rules *matcher.Ruleset
+	rules *ruleset
 	done  chan *result
 }
 
@@ -166,12 +169,12 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 // start restores what is durable and lets the source begin after it.
-func (w *Worker) start(ctx context.Context) (*alerting.Stage, error) {
-	positions, err := w.o.Engine.Positions(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the committed positions: %w", err)
+func (w *Worker) start(ctx context.Context) (Stage, error) {
+	open := w.o.Open
+	if open == nil {
+		open = w.openEmbedded
 	}
-	stage, err := alerting.Open(ctx, w.o.Engine, 0, w.o.Alerting)
+	stage, positions, err := open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +182,16 @@ func (w *Worker) start(ctx context.Context) (*alerting.Stage, error) {
 		return nil, fmt.Errorf("start the source: %w", err)
 	}
 	return stage, nil
+}
+
+// openEmbedded opens the alert stage on the engine's one partition.
+func (w *Worker) openEmbedded(ctx context.Context) (Stage, map[string][]byte, error) {
+	positions, err := w.o.Engine.Positions(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the committed positions: %w", err)
+	}
+	stage, err := alerting.Open(ctx, w.o.Engine, 0, w.o.Alerting)
+	return stage, positions, err
 }
 
 // read hands batches to the lanes, and in the same order to the committer.

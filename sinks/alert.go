@@ -53,4 +53,7 @@ type Alert struct {
 	CallerAccount string             `json:"caller_account,omitempty"` // userIdentity.accountId where it differs from account
 	Sinks         []string           `json:"sinks,omitempty"`          // names of the sinks the rule asks for; empty: all
 	DetectedAt    time.Time          `json:"detected_at"`              // wall clock of the commit that made this state
+	// DelaySeconds is how long after Time a worker made a new alert: after an
+	// outage, or in a replay, it is large.
+	DelaySeconds int64 `json:"delay_seconds,omitempty"`
 }

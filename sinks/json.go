@@ -93,6 +93,9 @@ func (a *Alert) appendJSON(dst []byte, raw func(dst, raw []byte) []byte) []byte 
 	dst = appendOptional(dst, "caller_account", a.CallerAccount)
 	dst = appendOptionals(dst, "sinks", a.Sinks)
 	dst = appendTime(append(dst, `,"detected_at":`...), a.DetectedAt)
+	if a.DelaySeconds != 0 {
+		dst = strconv.AppendInt(append(dst, `,"delay_seconds":`...), a.DelaySeconds, 10)
+	}
 	return append(dst, '}')
 }
 

@@ -59,7 +59,7 @@ func alerts() *rapid.Generator[*Alert] {
 			EvidenceCut: rapid.Bool().Draw(t, "cut"), MergedInto: s("merged"), Resolution: s("resolution"),
 			Description: s("description"), Runbook: s("runbook"), References: ss("references"), Tags: ss("tags"),
 			Suppression: s("suppression"), CallerAccount: s("caller"), Sinks: ss("sinks"),
-			DetectedAt: times().Draw(t, "detected"),
+			DetectedAt: times().Draw(t, "detected"), DelaySeconds: rapid.Int64Range(0, 1<<40).Draw(t, "delay"),
 		}
 	})
 }

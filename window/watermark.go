@@ -3,6 +3,7 @@ package window
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -69,6 +70,16 @@ func (w *Watermark) Open(part string, floor int64) {
 	w.down(p.at)
 	w.up(p.at)
 }
+
+// Resume opens every partition that was loaded, at its time.
+func (w *Watermark) Resume() {
+	for _, name := range w.Partitions() {
+		w.Open(name, math.MinInt64)
+	}
+}
+
+// Partitions are the names of all that are known, sorted.
+func (w *Watermark) Partitions() []string { return slices.Sorted(maps.Keys(w.parts)) }
 
 // Observe says that the partition has given an event of time t. A partition
 // that is not open is opened.
@@ -176,11 +187,7 @@ func (w *Watermark) AppendState(dst []byte) []byte {
 	dst = append(dst, watermarkVersion)
 	dst = binary.AppendVarint(dst, w.value)
 	dst = binary.AppendVarint(dst, w.top)
-	names := make([]string, 0, len(w.parts))
-	for name := range w.parts {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := w.Partitions()
 	dst = binary.AppendUvarint(dst, uint64(len(names)))
 	for _, name := range names {
 		dst = binary.AppendUvarint(dst, uint64(len(name)))

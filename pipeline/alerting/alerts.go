@@ -22,7 +22,7 @@ const (
 
 func at(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }
 
-func newAlert(id alertID, i *ruleInfo) *sinks.Alert {
+func newAlert(id alertID, i *Rule) *sinks.Alert {
 	return &sinks.Alert{
 		AlertID: id.String(), RuleID: i.ID, Title: i.Title, Severity: i.Severity,
 		Description: i.Description, Runbook: i.Runbook, References: i.References, Tags: i.Tags, Sinks: i.Sinks,
@@ -43,7 +43,7 @@ func describe(a *sinks.Alert, e *evidence) {
 // plainAlert makes the alert of a match without a threshold. Event time stands
 // for everything; an event without a readable one is alerted at the zero time.
 func plainAlert(id alertID, ev *Event, m *Match) *sinks.Alert {
-	a := newAlert(id, infoOf(m.Rule))
+	a := newAlert(id, m.Rule)
 	e := evidence{summary: ev.Summary, position: ev.Position, raw: ev.Raw}
 	if m.Suppressed != nil {
 		a.Status = sinks.Suppressed
@@ -104,12 +104,12 @@ func (s *Stage) change(ctx context.Context, c *window.Change) error {
 
 // emit stores an alert's newest state and tells it where it is to be told. An
 // open episode is stored as firing; "update" is what a receiver is told.
-func (s *Stage) emit(a *sinks.Alert, info *ruleInfo, c *window.Change) {
-	notify := true
+func (s *Stage) emit(a *sinks.Alert, info *Rule, c *window.Change) {
+	notify := !s.opts.Quiet
 	switch c.Type {
 	case window.Fired:
 	case window.Updated:
-		notify = c.Notify
+		notify = notify && c.Notify
 	case window.Resolved:
 		a.Status, a.Resolution = sinks.Resolved, "quiet"
 		switch {
@@ -130,6 +130,9 @@ func (s *Stage) emit(a *sinks.Alert, info *ruleInfo, c *window.Change) {
 	if info.Silent {
 		return
 	}
+	if c.Type == window.Fired {
+		s.delay(a)
+	}
 	if a.Suppression != "" {
 		a.Status, notify = sinks.Suppressed, false
 	}
@@ -148,7 +151,14 @@ func (s *Stage) emit(a *sinks.Alert, info *ruleInfo, c *window.Change) {
 	}
 }
 
-func fillGroup(a *sinks.Alert, info *ruleInfo, groupKey []byte) error {
+// delay says how long after its event time a new alert was made.
+func (s *Stage) delay(a *sinks.Alert) {
+	if s.opts.Delays && !a.Time.IsZero() {
+		a.DelaySeconds = max(0, int64(s.now.Sub(a.Time)/time.Second))
+	}
+}
+
+func fillGroup(a *sinks.Alert, info *Rule, groupKey []byte) error {
 	fields, err := info.threshold().DecodeKey(groupKey)
 	if err != nil {
 		return fmt.Errorf("read the group of an alert of rule %s: %w", info.ID, err)
@@ -185,11 +195,39 @@ func (s *Stage) evidence(ctx context.Context, c *window.Change) ([]evidence, err
 	return list, nil
 }
 
+// lookUp completes the archived evidence that an alert shows: of its first and
+// last events. What is not there any more stays archived.
+func (s *Stage) lookUp(ctx context.Context, list []evidence) error {
+	var offsets []int64
+	var at []int
+	for i := range list {
+		if list[i].archived && (i < headEvents || i >= len(list)-tailEvents) {
+			offsets, at = append(offsets, list[i].offset), append(at, i)
+		}
+	}
+	if len(offsets) == 0 || s.opts.Lookup == nil {
+		return nil
+	}
+	events, err := s.opts.Lookup(ctx, s.part, offsets)
+	if err != nil {
+		return fmt.Errorf("look up the events of an alert: %w", err)
+	}
+	for i, ev := range events {
+		if e := &list[at[i]]; ev != nil {
+			e.summary, e.position, e.raw, e.archived = ev.Summary, ev.Position, ev.Raw, false
+		}
+	}
+	return nil
+}
+
 // fillEvidence names the counted events, describes the newest, and adds the raw
 // JSON of the first and the last ones.
 func (s *Stage) fillEvidence(ctx context.Context, a *sinks.Alert, c *window.Change) error {
 	list, err := s.evidence(ctx, c)
 	if err != nil {
+		return err
+	}
+	if err := s.lookUp(ctx, list); err != nil {
 		return err
 	}
 	a.EventIDs = make([]string, 0, len(list))
@@ -210,7 +248,7 @@ func (s *Stage) fillEvidence(ctx context.Context, a *sinks.Alert, c *window.Chan
 		if i >= headEvents && i < len(list)-tailEvents {
 			continue
 		}
-		if len(e.raw) > budget {
+		if e.archived || len(e.raw) > budget {
 			a.EvidenceCut = true
 			continue
 		}

@@ -10,12 +10,13 @@ import (
 )
 
 // Matches makes an Event's Matches of the hits on it, with keys and values of
-// their own. scratch is used and returned.
-func Matches(hits []matcher.Hit, ev *cloudtrail.Event, scratch []byte) ([]Match, []byte) {
+// their own. rules describes the rules of the set that matched. scratch is used
+// and returned.
+func Matches(hits []matcher.Hit, rules Rules, ev *cloudtrail.Event, scratch []byte) ([]Match, []byte) {
 	out := make([]Match, 0, len(hits))
 	for i := range hits {
 		h := &hits[i]
-		m := Match{Rule: h.Rule, Suppressed: h.Suppressed}
+		m := Match{Rule: rules[h.Rule], Suppressed: h.Suppressed}
 		t := h.Rule.Threshold
 		switch {
 		case t == nil:

@@ -24,17 +24,6 @@ type feedInfo struct {
 	Fields []int         `json:"fields,omitempty"`
 }
 
-func feedsOf(r *matcher.Rule) (out []feedInfo) {
-	for _, f := range r.Feeds() {
-		c := f.To.Threshold.Correlation
-		out = append(out, feedInfo{
-			Hash: f.To.Hash, Policy: policyOf(f.To.Threshold), Tagged: c.Kind.Tagged(), Tag: f.Tag,
-			Keys: f.Keys, Fields: f.Fields,
-		})
-	}
-	return out
-}
-
 // derived is a firing that counted: of which key it was, and which evidence of
 // other keys it is to be.
 type derived struct {
@@ -143,6 +132,9 @@ func (s *Stage) derivedEvidence(ctx context.Context, c *window.Change) (*evidenc
 	list, err := s.evidence(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("read the evidence of a correlated alert: %w", err)
+	}
+	if err := s.lookUp(ctx, list); err != nil {
+		return nil, err
 	}
 	out := &evidence{}
 	for i := range list {

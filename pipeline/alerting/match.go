@@ -34,12 +34,22 @@ type Event struct {
 	// including this event (math.MinInt64: none yet).
 	Reached int64
 	Arrived int64 // when the record reached its bus, Unix nanoseconds; 0: unknown
+	// Archived: the event can be found again by Options.Lookup, at Offset. State
+	// then holds that in place of the event.
+	Archived bool
+	Offset   int64
+	// Secondary: these are some of the event's matches, and another Event that
+	// stands for it accounts for it.
+	Secondary bool
+	// Folded events were left out for this newer one, which says all that they
+	// would have: they are accounted for with it.
+	Folded  int
 	Matches []Match
 }
 
 // Match is one rule whose condition held for an event.
 type Match struct {
-	Rule       *matcher.Rule
+	Rule       *Rule
 	Suppressed *matcher.Suppression
 	Key        []byte // of a threshold: the group-by key
 	Value      uint64 // of a distinct threshold: hash of the value; of a correlation: see window.Match
@@ -48,10 +58,12 @@ type Match struct {
 }
 
 // The first byte of an encoded evidence entry. Only that of a firing, which
-// stands for several events, needs the second version.
+// stands for several events, needs the second version; the third says where the
+// event lies.
 const (
 	evidenceVersion = 1
 	firingVersion   = 2
+	archivedVersion = 3
 )
 
 var errEvidence = errors.New("evidence entry is damaged")
@@ -64,6 +76,8 @@ type evidence struct {
 	raw         []byte
 	ids         []string // of a firing: the IDs of all its events
 	missing     bool     // there is no such entry: it was dropped for a bound
+	archived    bool     // only the event's ID is here, the rest is at offset
+	offset      int64
 }
 
 // eventIDs are the IDs of the events that e is about.
@@ -84,6 +98,13 @@ func (e *evidence) strings() [10]*string {
 
 // append encodes e: the version, then each field with its length.
 func (e *evidence) append(dst []byte) []byte {
+	if e.archived {
+		dst = append(dst, archivedVersion)
+		dst = binary.AppendVarint(dst, e.offset)
+		dst = binary.AppendUvarint(dst, uint64(len(e.summary.EventID)))
+		dst = append(dst, e.summary.EventID...)
+		return append(dst, e.suppression...)
+	}
 	if e.ids == nil {
 		dst = append(dst, evidenceVersion)
 	} else {
@@ -111,8 +132,8 @@ func (e *evidence) decode(b []byte) error {
 		return errEvidence
 	}
 	version := b[0]
-	if version != evidenceVersion && version != firingVersion {
-		return fmt.Errorf("evidence entry has format %d, this version reads up to %d", version, firingVersion)
+	if version < evidenceVersion || version > archivedVersion {
+		return fmt.Errorf("evidence entry has format %d, this version reads up to %d", version, archivedVersion)
 	}
 	b = b[1:]
 	next := func() ([]byte, bool) {
@@ -123,6 +144,19 @@ func (e *evidence) decode(b []byte) error {
 		field := b[w : w+int(n)]
 		b = b[w+int(n):]
 		return field, true
+	}
+	if version == archivedVersion {
+		var w int
+		if e.offset, w = binary.Varint(b); w <= 0 {
+			return errEvidence
+		}
+		b = b[w:]
+		id, ok := next()
+		if !ok {
+			return errEvidence
+		}
+		e.archived, e.summary.EventID, e.suppression = true, string(id), string(b)
+		return nil
 	}
 	for _, s := range e.strings() {
 		field, ok := next()

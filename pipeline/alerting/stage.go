@@ -16,7 +16,12 @@ type Options struct {
 	DedupWindow time.Duration // how long identities of plain alerts are remembered; default 24 h
 	MaxSeen     int           // identities remembered at most; default 1,000,000
 	SaveAll     bool          // keep the alerts of rules with "save: false", too
-	Windows     window.Options
+	Quiet       bool          // alerts are kept, and nobody is told
+	Delays      bool          // alerts say how long after their event time they were made
+	// Lookup finds events that are Archived, by their offset in a partition: nil
+	// where there is none any more. An error that is engine.ErrUnavailable is worth another try.
+	Lookup  func(ctx context.Context, partition int, offsets []int64) ([]*Event, error)
+	Windows window.Options
 }
 
 func (o *Options) setDefaults() {
@@ -126,6 +131,19 @@ func (s *Stage) Reached(name string, t int64) { s.marks.Observe(name, t) }
 // Idle says that a source partition's reader stood at its end at wall clock t.
 func (s *Stage) Idle(name string, t int64) { s.marks.Idle(name, t) }
 
+// Resume opens every source partition that the restored state knows, at its
+// time: it holds the watermark until somebody tells more of it, or closes it.
+func (s *Stage) Resume() { s.marks.Resume() }
+
+// Partitions are the source partitions that the state knows.
+func (s *Stage) Partitions() []string { return s.marks.Partitions() }
+
+// Learn keeps a rule whose matches are to come, with the state.
+func (s *Stage) Learn(r *Rule) { s.rules.learn(r) }
+
+// Rule is a rule that is known by its hash, or nil.
+func (s *Stage) Rule(hash uint64) *Rule { return s.rules.get(hash) }
+
 // Closed says that a source partition is finished, or not ours any more.
 func (s *Stage) Closed(name string) { s.marks.Close(name) }
 
@@ -146,12 +164,12 @@ func (s *Stage) Apply(ev *Event) {
 	for i := range ev.Matches {
 		m := &ev.Matches[i]
 		s.counts.rule(m.Rule.ID).Matches++
-		if m.Suppressed != nil && (m.Rule.Threshold == nil || !m.Suppressed.OnKey) {
+		if m.Suppressed != nil && (m.Rule.Policy == nil || !m.Suppressed.OnKey) {
 			s.counts.rule(m.Rule.ID).Suppressed++
 		}
 		var outcome window.Outcome
 		switch {
-		case m.Rule.Threshold == nil:
+		case m.Rule.Policy == nil:
 			outcome = s.plain(ev, m)
 		case m.Suppressed != nil && !m.Suppressed.OnKey:
 			outcome = window.Counted // ignored: does not count towards the threshold
@@ -178,11 +196,14 @@ func (s *Stage) Apply(ev *Event) {
 		case window.Duplicate:
 		}
 	}
-	if fresh {
+	switch {
+	case ev.Secondary:
+	case fresh:
 		s.counts.Matched++
-	} else {
+	default:
 		s.counts.Duplicate++
 	}
+	s.counts.Matched += int64(ev.Folded)
 	s.counts.Late += one(late)
 	s.counts.Untimed += one(untimed)
 	s.counts.Ungrouped += one(ungrouped)
@@ -212,7 +233,8 @@ func (s *Stage) plain(ev *Event, m *Match) window.Outcome {
 	}
 	a := plainAlert(id, ev, m)
 	a.DetectedAt = s.now
-	s.txn.Alert(a, m.Rule.Save || s.opts.SaveAll, m.Suppressed == nil)
+	s.delay(a)
+	s.txn.Alert(a, m.Rule.Save || s.opts.SaveAll, m.Suppressed == nil && !s.opts.Quiet)
 	s.counts.alert(m.Rule.ID, a.Status, ev.Arrived)
 	return outcome
 }
@@ -221,7 +243,7 @@ func (s *Stage) threshold(ev *Event, m *Match) window.Outcome {
 	s.rules.know(m.Rule)
 	s.key = appendWindowKey(s.key[:0], m.Rule.Hash, m.Key)
 	outcome := s.store.Observe(&window.Match{
-		Key: s.key, Policy: policyOf(m.Rule.Threshold),
+		Key: s.key, Policy: *m.Rule.Policy,
 		Time: ev.Time, ID: window.ID(ev.Identity), Sum: ev.Sum, Value: m.Value,
 	})
 	s.putEvidence(ev, m, outcome)
@@ -234,7 +256,7 @@ func (s *Stage) putEvidence(ev *Event, m *Match, outcome window.Outcome) {
 	if outcome != window.Counted {
 		return
 	}
-	e := evidence{summary: ev.Summary, position: ev.Position, raw: ev.Raw}
+	e := evidence{summary: ev.Summary, position: ev.Position, raw: ev.Raw, archived: ev.Archived, offset: ev.Offset}
 	if m.Suppressed != nil {
 		e.suppression = m.Suppressed.Reason
 	}

@@ -152,7 +152,7 @@ func (b *bench) apply(raw string) {
 		Summary: cloudtrail.Summarize(tree), Raw: []byte(raw), Position: "p:1", Partition: "p",
 		Identity: ev.Identity(), Sum: ev.Sum(), Time: nanos, HasTime: ok, Timed: ok, Reached: nanos,
 	}
-	out.Matches, _ = Matches(hits, &ev, nil)
+	out.Matches, _ = Matches(hits, RulesOf(b.rules), &ev, nil)
 	if len(hits) == 0 {
 		b.stage.Reached("p", nanos)
 		return
