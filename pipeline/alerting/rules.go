@@ -75,6 +75,20 @@ func (r *Rule) threshold() *matcher.Threshold {
 	return t
 }
 
+// Rehash gives the rule another hash, before any match points to it. Relink has
+// to follow on every rule that feeds it.
+func (r *Rule) Rehash(hash uint64) { r.Hash = hash }
+
+// Relink takes over the hashes of the rules that r feeds.
+func (r *Rule) Relink() {
+	for i, to := range r.feeds {
+		r.Feeds[i].Hash = to.Hash
+	}
+}
+
+// Fed are the rules that count r's firings.
+func (r *Rule) Fed() []*Rule { return r.feeds }
+
 // Rules are the descriptions of a rule set's rules.
 type Rules map[*matcher.Rule]*Rule
 
