@@ -93,6 +93,29 @@ type Outbox interface {
 	Done(ctx context.Context, consumer string, seq int64, dead []DeadLetter) error
 }
 
+// Resumer is an Outbox that also keeps what is known of the entries after a
+// consumer's place, so that whoever takes the consumer over goes on where the
+// last one stopped: what is delivered is not delivered again, what failed is
+// not tried from the beginning. Parts of it may be taken away from a consumer
+// at any time: entries that Read does not answer any more are somebody else's.
+type Resumer interface {
+	Outbox
+	// Settle is Done that also stores, in the same step, what is known of
+	// entries after seq. dead holds what went to the dead letter since the last
+	// Settle, wherever it stands. Of entries that are not the consumer's any
+	// more nothing is stored, and that is no error.
+	Settle(ctx context.Context, consumer string, seq int64, dead []DeadLetter, known []Known) error
+}
+
+// Known is what is known of an entry that the place has not passed.
+type Known struct {
+	Seq      int64
+	Done     bool      // delivered, filtered out or in the dead letter
+	Attempts int       // that failed
+	Single   int       // of them, those that failed while the sink took others
+	First    time.Time // of the first attempt; zero: there was none
+}
+
 // Consumers keeps the list of the outbox's readers: an entry is kept until every
 // registered consumer has passed it.
 type Consumers interface {
@@ -105,14 +128,32 @@ type Consumers interface {
 	Places(ctx context.Context) ([]Place, error)
 }
 
-// Start says where a consumer begins that the outbox has not seen before.
-type Start uint8
+// Start says where a consumer begins that the outbox has not seen before: one
+// of the constants, or a time by FromTime.
+type Start int64
 
 // The starts.
 const (
 	FromOldest Start = iota
 	FromNewest
 )
+
+// FromTime is the start at the first entry that was committed at t or later, in
+// milliseconds; a t before 1970 is the oldest.
+func FromTime(t time.Time) Start {
+	if ms := t.UnixMilli(); ms > int64(FromNewest) {
+		return Start(ms)
+	}
+	return FromOldest
+}
+
+// Time is what FromTime was given, cut to milliseconds; ok is false for the constants.
+func (s Start) Time() (t time.Time, ok bool) {
+	if s <= FromNewest {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(s)).UTC(), true
+}
 
 // Place is where a consumer stands.
 type Place struct {
@@ -125,6 +166,8 @@ type Place struct {
 type Entry struct {
 	Seq   int64
 	Alert *sinks.Alert
+	// Known is what an earlier owner found out; nil: nothing. Of a Resumer only.
+	Known *Known
 }
 
 // DeadLetter is an alert that a sink could not deliver.

@@ -79,8 +79,16 @@ func (e *Engine) Register(_ context.Context, from engine.Start, consumers ...str
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	start := s.seq
-	if from == engine.FromOldest {
+	if from != engine.FromNewest {
 		start -= int64(len(s.outbox))
+	}
+	if t, ok := from.Time(); ok {
+		for _, e := range s.outbox {
+			if !e.Alert.DetectedAt.Before(t) {
+				break
+			}
+			start = e.Seq
+		}
 	}
 	for _, c := range consumers {
 		if _, known := s.places[c]; !known {

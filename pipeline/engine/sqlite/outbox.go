@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/sinks"
 )
 
 // trimChunk is how many outbox rows that everybody has passed go in one Done: more
@@ -122,6 +124,11 @@ func (e *Engine) Register(ctx context.Context, from engine.Start, consumers ...s
 		if err != nil {
 			return err
 		}
+		if t, ok := from.Time(); ok {
+			if seq, err = numberAt(x, seq, t); err != nil {
+				return err
+			}
+		}
 		for _, c := range consumers {
 			if err := x.exec("INSERT INTO consumers(consumer, seq) VALUES(?, ?) ON CONFLICT DO NOTHING", c, seq); err != nil {
 				return err
@@ -133,6 +140,35 @@ func (e *Engine) Register(ctx context.Context, from engine.Start, consumers ...s
 		return fmt.Errorf("register consumers of the outbox: %w", err)
 	}
 	return nil
+}
+
+// numberAt returns the number before the first entry after seq that was
+// committed at t or later. It looks at the entries one by one: few are kept.
+func numberAt(x *tx, seq int64, t time.Time) (int64, error) {
+	const next = "SELECT seq, body FROM outbox WHERE seq > ? ORDER BY seq LIMIT 1"
+	s, err := x.stmt(next)
+	if err != nil {
+		return 0, err
+	}
+	for {
+		var at int64
+		var body []byte
+		err := s.QueryRowContext(context.Background(), seq).Scan(&at, &body)
+		if errors.Is(err, sql.ErrNoRows) {
+			return seq, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		a, err := sinks.ParseAlert(body)
+		if err != nil {
+			return 0, fmt.Errorf("%w: outbox entry %d: %w", ErrDamaged, at, err)
+		}
+		if !a.DetectedAt.Before(t) {
+			return at - 1, nil
+		}
+		seq = at
+	}
 }
 
 // Forget implements engine.Consumers.

@@ -11,12 +11,18 @@ import (
 // table, a new column with a default) raises format alone, so that adjacent
 // versions may take turns on a file; any other raises needs too.
 const (
-	format        = 1
+	format        = 2 // 2: the table controls
 	needs         = 1
 	applicationID = 0x54725464 // "TrTd"
 )
 
-const schema = `
+// controlSchema is what format 2 has more than format 1. The key makes a later
+// record replace an earlier one, the rising number tells what is new.
+const controlSchema = `
+CREATE TABLE IF NOT EXISTS controls(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, body BLOB NOT NULL);
+`
+
+const schema = controlSchema + `
 CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE state(tbl INTEGER, key BLOB, value BLOB NOT NULL, PRIMARY KEY(tbl, key)) WITHOUT ROWID;
 CREATE TABLE evidence(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL);
@@ -86,7 +92,10 @@ func prepare(ctx context.Context, c *sql.Conn, path string, mayCreate bool) erro
 	}
 	switch {
 	case app == applicationID:
-		return checkFormat(ctx, c, path)
+		if err := checkFormat(ctx, c, path); err != nil || !mayCreate {
+			return err
+		}
+		return upgrade(ctx, c)
 	case app != 0 || tables != 0 || !mayCreate:
 		return fmt.Errorf("%s is not a Trailtide state file", path)
 	}
@@ -103,6 +112,29 @@ func checkFormat(ctx context.Context, c *sql.Conn, path string) error {
 		return fmt.Errorf("%s was written by a newer version of trailtide (format %d, this program knows up to %d): use that version or another state file", path, has, format)
 	}
 	return nil
+}
+
+// upgrade adds what a file of an earlier format lacks, in one transaction.
+func upgrade(ctx context.Context, c *sql.Conn) error {
+	var has int64
+	if err := c.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", metaFormat).Scan(&has); err != nil {
+		return fmt.Errorf("read format version: %w", err)
+	}
+	if has >= format {
+		return nil
+	}
+	tx, err := c.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit there is nothing to roll back, before it the first error counts
+	if _, err := tx.ExecContext(ctx, controlSchema); err != nil {
+		return fmt.Errorf("upgrade from format %d: %w", has, err)
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE meta SET value = ? WHERE name = ?", format, metaFormat); err != nil {
+		return fmt.Errorf("upgrade from format %d: %w", has, err)
+	}
+	return tx.Commit()
 }
 
 // create writes the schema in one transaction: a file is a state file or empty,

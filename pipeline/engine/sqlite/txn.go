@@ -129,6 +129,8 @@ func (t *txn) check(x *tx) (durable bool, err error) {
 	return false, x.add(metaCommits, 1)
 }
 
+const putPosition = "INSERT INTO positions(partition, position) VALUES(?, ?) ON CONFLICT DO UPDATE SET position = excluded.position"
+
 // apply writes everything; grown says that the outbox has new entries.
 func (t *txn) apply(x *tx) (grown bool, err error) {
 	for _, c := range t.Entries() {
@@ -137,8 +139,7 @@ func (t *txn) apply(x *tx) (grown bool, err error) {
 		}
 	}
 	for _, partition := range slices.Sorted(maps.Keys(t.Positions)) {
-		const q = "INSERT INTO positions(partition, position) VALUES(?, ?) ON CONFLICT DO UPDATE SET position = excluded.position"
-		if err := x.exec(q, partition, nonNil(t.Positions[partition])); err != nil {
+		if err := x.exec(putPosition, partition, nonNil(t.Positions[partition])); err != nil {
 			return false, err
 		}
 	}
