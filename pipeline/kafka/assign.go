@@ -116,7 +116,7 @@ func (s *Source) positionless(offered map[string]map[int32]kgo.Offset) (asked, a
 }
 
 // resolve asks for the offsets that start means, of every partition of topics.
-func (s *Source) resolve(ctx context.Context, topics []string, start string) (listed kadm.ListedOffsets, err error) {
+func (s *consumer) resolve(ctx context.Context, topics []string, start string) (listed kadm.ListedOffsets, err error) {
 	switch {
 	case start == startEarliest:
 		listed, err = s.adm.ListStartOffsets(ctx, topics...)
@@ -148,17 +148,6 @@ func (s *Source) adopt(listed kadm.ListedOffsets) {
 		}
 		s.setPosition(tp, position{o.Offset, -1, s.topics[o.Topic]})
 	})
-}
-
-// setPosition moves a partition without a record, and has that committed. The
-// caller holds mu.
-func (s *Source) setPosition(tp topicPartition, pos position) {
-	s.next[tp] = pos
-	s.known[tp.topic] = true
-	if s.out.Positions == nil {
-		s.out.Positions = make(map[string][]byte)
-	}
-	s.out.Positions[tp.String()] = pos.encode()
 }
 
 func (s *Source) onAssigned(_ context.Context, _ *kgo.Client, got map[string][]int32) {

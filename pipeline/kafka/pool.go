@@ -63,7 +63,7 @@ type slab struct {
 	fetched []*kgo.Record // every record, control records too
 }
 
-func (s *Source) borrow(n int) *slab {
+func (s *consumer) borrow(n int) *slab {
 	b, ok := s.slabs.Get().(*slab)
 	if !ok || cap(b.records) < n {
 		b = &slab{
@@ -75,13 +75,14 @@ func (s *Source) borrow(n int) *slab {
 }
 
 // giveBack ends the life of a batch's payloads and of its slab.
-func (s *Source) giveBack(b *slab) {
+func (s *consumer) giveBack(b *slab) {
 	for _, r := range b.fetched {
 		r.Recycle()
 	}
 	clear(b.records)
 	clear(b.places.raw)
 	clear(b.fetched)
+	clear(b.places.owners)
 	b.records, b.places.raw, b.fetched, b.places.topics = b.records[:0], b.places.raw[:0], b.fetched[:0], nil
 	if cap(b.records) <= maxPooledRecords {
 		s.slabs.Put(b)

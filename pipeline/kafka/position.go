@@ -31,7 +31,10 @@ func (p position) sameTopic(id kadm.TopicID) bool {
 }
 
 func (p position) encode() []byte {
-	b := make([]byte, 0, 1+2*binary.MaxVarintLen64+len(p.topic))
+	return p.append(make([]byte, 0, 1+2*binary.MaxVarintLen64+len(p.topic)))
+}
+
+func (p position) append(b []byte) []byte {
 	b = append(b, positionVersion)
 	b = binary.AppendVarint(b, p.offset)
 	b = binary.AppendVarint(b, int64(p.epoch))
@@ -83,4 +86,33 @@ func parsePartition(s string) (topicPartition, error) {
 		return topicPartition{}, fmt.Errorf("%q is not TOPIC/PARTITION", s)
 	}
 	return topicPartition{s[:i], int32(n)}, nil
+}
+
+// heldPosition is the first byte of a position that says under which ownership
+// it was read. It lives in memory only, and only the number without it becomes
+// durable.
+const heldPosition = 0xff
+
+// encodeHeld is encode, with the ownership in front; without one it is encode.
+func (p position) encodeHeld(owner uint64) []byte {
+	if owner == 0 {
+		return p.encode()
+	}
+	b := make([]byte, 0, 2+4*binary.MaxVarintLen64+len(p.topic))
+	b = append(b, heldPosition)
+	b = binary.AppendUvarint(b, owner)
+	return p.append(b)
+}
+
+// decodeHeld reads what encodeHeld wrote for an ownership.
+func decodeHeld(b []byte) (position, uint64, error) {
+	if len(b) == 0 || b[0] != heldPosition {
+		return position{}, 0, errors.New("position without an ownership")
+	}
+	owner, n := binary.Uvarint(b[1:])
+	if n <= 0 || owner == 0 {
+		return position{}, 0, errors.New("position with a damaged ownership")
+	}
+	p, err := decodePosition(b[1+n:])
+	return p, owner, err
 }

@@ -46,7 +46,7 @@ func (s *Source) Read(ctx context.Context) (*pipeline.Batch, error) {
 
 // fetchErrors notes what the client could not mend by itself so far. It keeps
 // trying; nothing is skipped.
-func (s *Source) fetchErrors(fetches kgo.Fetches) {
+func (s *consumer) fetchErrors(fetches kgo.Fetches) {
 	fetches.EachError(func(topic string, p int32, err error) {
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, kgo.ErrClientClosed) {
 			return
@@ -69,7 +69,7 @@ func (s *Source) fetchErrors(fetches kgo.Fetches) {
 // truncated tells of a log that has lost records after they were read, or may
 // have: reading goes on at an offset before, so that what was written since is
 // read. The caller holds mu.
-func (s *Source) truncated(tp topicPartition, loss *kgo.ErrDataLoss) {
+func (s *consumer) truncated(tp topicPartition, loss *kgo.ErrDataLoss) {
 	lost := max(loss.ConsumedTo-loss.ResetTo, 0)
 	s.metrics.truncated.Add(float64(lost))
 	s.o.Log.Error("a partition's log may have lost what was read; reading goes on before",
@@ -80,7 +80,7 @@ func (s *Source) truncated(tp topicPartition, loss *kgo.ErrDataLoss) {
 }
 
 // fail notes a failure, logged once until it is over. The caller holds mu.
-func (s *Source) fail(err error) {
+func (s *consumer) fail(err error) {
 	if s.problem.err == nil {
 		s.o.Log.Error("Kafka cannot be read; trying on", zap.Error(err))
 	}
@@ -102,25 +102,31 @@ func (s *Source) batch(fetches kgo.Fetches) *pipeline.Batch {
 		// move the watermark past those that come later.
 		b.Positions, s.out.Positions = s.out.Positions, nil
 	}
-	if n > 0 {
-		mem := s.borrow(n)
-		mem.places.topics = s.topics
-		fetches.EachPartition(func(f kgo.FetchTopicPartition) { s.partition(mem, f) })
-		b.Records, b.Places = mem.records, &mem.places
-		b.Release = func() { s.giveBack(mem) }
-	}
+	s.fill(b, fetches, n)
 	if complete {
 		s.times(b)
 	}
 	return b
 }
 
+// fill gives b the n records of fetches. The caller holds mu.
+func (s *consumer) fill(b *pipeline.Batch, fetches kgo.Fetches, n int) {
+	if n == 0 {
+		return
+	}
+	mem := s.borrow(n)
+	mem.places.topics = s.topics
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) { s.partition(mem, f) })
+	b.Records, b.Places = mem.records, &mem.places
+	b.Release = func() { s.giveBack(mem) }
+}
+
 // partition adds the records of one partition. The caller holds mu.
-func (s *Source) partition(mem *slab, f kgo.FetchTopicPartition) {
+func (s *consumer) partition(mem *slab, f kgo.FetchTopicPartition) {
 	tp := topicPartition{f.Topic, f.Partition}
 	mem.fetched = append(mem.fetched, f.Records...)
 	p := s.assigned[tp]
-	if p == nil || len(f.Records) == 0 {
+	if p == nil || p.quiet || len(f.Records) == 0 {
 		return // taken away while it was polled: it is read again when it comes back
 	}
 	if first, want := f.Records[0].Offset, s.next[tp].offset; first != want {
@@ -142,6 +148,8 @@ func (s *Source) partition(mem *slab, f kgo.FetchTopicPartition) {
 	s.metrics.records.Add(float64(len(f.Records) - control))
 	if control < len(f.Records) {
 		p.still = time.Time{}
+		mem.places.own(tp, p.owner)
+		p.hand(mem.places.raw[len(mem.places.raw)-1].Offset + 1)
 	}
 	delete(s.out.Positions, p.name)
 	if last.Attrs.IsControl() {
@@ -157,7 +165,7 @@ func (s *Source) partition(mem *slab, f kgo.FetchTopicPartition) {
 // begins later (retention), or goes on before (it was truncated, or made
 // again). Offsets that compaction or a transaction left out are not a loss: the
 // log begins before them.
-func (s *Source) gap(tp topicPartition, want, first, logStart int64) {
+func (s *consumer) gap(tp topicPartition, want, first, logStart int64) {
 	if first < want {
 		s.metrics.rewound.Inc()
 		s.o.Log.Warn("a partition's log goes on before what was read last; that is read again",
@@ -169,7 +177,7 @@ func (s *Source) gap(tp topicPartition, want, first, logStart int64) {
 	}
 }
 
-func (s *Source) lost(tp topicPartition, from, n int64) {
+func (s *consumer) lost(tp topicPartition, from, n int64) {
 	s.metrics.lost.Add(float64(n))
 	s.o.Log.Error("retention removed records before they were read; reading goes on at the log's start",
 		zap.Stringer("partition", tp), zap.Int64("from", from), zap.Int64("records", n))
@@ -177,12 +185,12 @@ func (s *Source) lost(tp topicPartition, from, n int64) {
 
 // times tells which partitions are idle and whether everything is read. The
 // caller holds mu.
-func (s *Source) times(b *pipeline.Batch) {
+func (s *consumer) times(b *pipeline.Batch) {
 	now := s.o.Now()
 	fresh := now.Add(-3 * s.o.LagInterval)
 	b.Live = len(s.assigned) > 0 && len(s.absent) == 0
 	for _, p := range s.assigned {
-		if p.reached.IsZero() || p.reached.Before(fresh) {
+		if p.quiet || p.reached.IsZero() || p.reached.Before(fresh) {
 			b.Live = false
 			continue
 		}
@@ -198,11 +206,26 @@ func (s *Source) times(b *pipeline.Batch) {
 type places struct {
 	raw    []*kgo.Record
 	topics map[string]kadm.TopicID
+	owners map[topicPartition]uint64 // of shared partitions
+}
+
+func (r *places) own(tp topicPartition, owner uint64) {
+	if owner == 0 {
+		return
+	}
+	if r.owners == nil {
+		r.owners = make(map[topicPartition]uint64)
+	}
+	r.owners[tp] = owner
 }
 
 func (r *places) Position(i int) []byte {
 	rec := r.raw[i]
-	return position{rec.Offset + 1, rec.LeaderEpoch, r.topics[rec.Topic]}.encode()
+	pos := position{rec.Offset + 1, rec.LeaderEpoch, r.topics[rec.Topic]}
+	if r.owners == nil {
+		return pos.encode()
+	}
+	return pos.encodeHeld(r.owners[topicPartition{rec.Topic, rec.Partition}])
 }
 
 func (r *places) Label(i int) string {

@@ -44,25 +44,12 @@ func (s *Source) watch(ctx context.Context) {
 
 // look finds every partition that there is, its end, and who holds it.
 func (s *Source) look(ctx context.Context) error {
-	asked := s.o.Now()
-	details, err := s.find(ctx)
+	err := s.survey(ctx, func(details kadm.TopicDetails, asked time.Time) {
+		s.disappeared(details)
+		s.mend(asked)
+	})
 	if err != nil {
 		return err
-	}
-	s.remade(details)
-	// High watermarks, also for read_committed: while a transaction is open, not
-	// everything is read.
-	ends, err := s.list(ctx, s.adm.ListEndOffsets, details.Names())
-	if err != nil {
-		return fmt.Errorf("ask for the ends of the partitions: %w", err)
-	}
-	stuck := s.stand(asked, details, ends)
-	if len(stuck) > 0 && s.cl.BufferedFetchRecords() == 0 {
-		starts, err := s.list(ctx, s.adm.ListStartOffsets, stuck)
-		if err != nil {
-			return fmt.Errorf("ask for the starts of the partitions: %w", err)
-		}
-		s.removed(starts)
 	}
 	if s.complete() {
 		return nil
@@ -75,8 +62,38 @@ func (s *Source) look(ctx context.Context) error {
 	return nil
 }
 
+// survey finds every partition that there is and its end. also is called with mu
+// held once they are known.
+func (s *consumer) survey(ctx context.Context, also func(details kadm.TopicDetails, asked time.Time)) error {
+	asked := s.o.Now()
+	details, err := s.find(ctx)
+	if err != nil {
+		return err
+	}
+	s.remade(details)
+	// High watermarks, also for read_committed: while a transaction is open, not
+	// everything is read.
+	ends, err := s.list(ctx, s.adm.ListEndOffsets, details.Names())
+	if err != nil {
+		return fmt.Errorf("ask for the ends of the partitions: %w", err)
+	}
+	s.mu.Lock()
+	stuck := s.stand(asked, details, ends)
+	also(details, asked)
+	s.wake()
+	s.mu.Unlock()
+	if len(stuck) > 0 && s.cl.BufferedFetchRecords() == 0 {
+		starts, err := s.list(ctx, s.adm.ListStartOffsets, stuck)
+		if err != nil {
+			return fmt.Errorf("ask for the starts of the partitions: %w", err)
+		}
+		s.removed(starts)
+	}
+	return nil
+}
+
 // list asks for offsets of topics; of none, nothing.
-func (s *Source) list(
+func (s *consumer) list(
 	ctx context.Context, ask func(context.Context, ...string) (kadm.ListedOffsets, error), topics []string,
 ) (kadm.ListedOffsets, error) {
 	if len(topics) == 0 {
@@ -91,7 +108,7 @@ func (s *Source) list(
 
 // find returns the topics to read that there are, and notes those that there
 // are not.
-func (s *Source) find(ctx context.Context) (kadm.TopicDetails, error) {
+func (s *consumer) find(ctx context.Context) (kadm.TopicDetails, error) {
 	var named []string
 	if s.regex == nil {
 		named = s.o.Topics
@@ -137,7 +154,7 @@ func (s *Source) find(ctx context.Context) (kadm.TopicDetails, error) {
 // remade has the client forget topics that were deleted or made again, since
 // it never takes up another topic of the same name by itself, and lets it take
 // them up again once it has given their partitions up.
-func (s *Source) remade(details kadm.TopicDetails) {
+func (s *consumer) remade(details kadm.TopicDetails) {
 	var purge, add []string
 	s.mu.Lock()
 	for topic := range s.purged {
@@ -161,22 +178,10 @@ func (s *Source) remade(details kadm.TopicDetails) {
 	}
 }
 
-// holds says whether a partition of topic is assigned. The caller holds mu.
-func (s *Source) holds(topic string) bool {
-	for tp := range s.assigned {
-		if tp.topic == topic {
-			return true
-		}
-	}
-	return false
-}
-
 // stand notes how the partitions stood when it was asked. It returns the topics
 // that have a partition with something to read and of which nothing was read
-// since the last look.
-func (s *Source) stand(asked time.Time, details kadm.TopicDetails, ends kadm.ListedOffsets) (stuck []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// since the last look. The caller holds mu.
+func (s *consumer) stand(asked time.Time, details kadm.TopicDetails, ends kadm.ListedOffsets) (stuck []string) {
 	s.checked = asked
 	clear(s.exist)
 	for name, d := range details {
@@ -184,7 +189,6 @@ func (s *Source) stand(asked time.Time, details kadm.TopicDetails, ends kadm.Lis
 			s.exist[topicPartition{name, p}] = true
 		}
 	}
-	s.disappeared(details)
 	for tp, p := range s.assigned {
 		pos, known := s.next[tp]
 		end, listed := ends.Lookup(tp.topic, tp.partition)
@@ -212,8 +216,6 @@ func (s *Source) stand(asked time.Time, details kadm.TopicDetails, ends kadm.Lis
 			}
 		}
 	}
-	s.mend(asked)
-	s.wake()
 	return stuck
 }
 
@@ -265,7 +267,7 @@ func (s *Source) disappeared(details kadm.TopicDetails) {
 
 // removed moves partitions to the log's start whose unread records retention
 // has removed without leaving any.
-func (s *Source) removed(starts kadm.ListedOffsets) {
+func (s *consumer) removed(starts kadm.ListedOffsets) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for tp, p := range s.assigned {
