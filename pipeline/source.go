@@ -38,6 +38,10 @@ type Batch struct {
 	// Idle are partitions whose reader stood at their end at the given wall
 	// clock time, for idle_after at least: their time is that wall clock time.
 	Idle []PartitionTime
+	// Lost are partitions that another worker reads from now on: what is not
+	// committed of them never will be, and is to be dropped. They go on holding
+	// the watermark. Applied before the records.
+	Lost []string
 	// Closed are partitions that are finished or not ours any more: they hold
 	// nothing back. Applied after the records.
 	Closed []PartitionEnd
