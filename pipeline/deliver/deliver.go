@@ -4,7 +4,8 @@
 //
 // The place of a sink only moves over alerts that are delivered, filtered out
 // or in the dead letter. What was delivered but not yet passed by the place
-// when the process dies is delivered again: at least once.
+// when the process dies is delivered again: at least once. An outbox that is an
+// engine.Resumer keeps what was delivered behind the place, too.
 package deliver
 
 import (
@@ -41,6 +42,10 @@ type Route struct {
 type Options struct {
 	Outbox engine.Outbox
 	Routes []Route
+	// Muted says of an alert's state, just before it would be told, that it is
+	// not to be told, and why. Nil: every state is told. Called by all routes at
+	// once; see control.Book.
+	Muted func(*sinks.Alert) (reason string, muted bool)
 	// StopTimeout is how long a stopping Runner lets writes under way finish.
 	// Default 10 s.
 	StopTimeout time.Duration

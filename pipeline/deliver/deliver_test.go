@@ -210,7 +210,7 @@ func TestDelivers(t *testing.T) {
 		want := map[string]float64{
 			"trailtide_sink_alerts_total delivered a": 10, "trailtide_sink_alerts_total dead a": 0,
 			"trailtide_sink_alerts_total filtered a": 0, "trailtide_sink_alerts_total retried a": 0,
-			"trailtide_sink_alerts_total stale a": 0, "trailtide_sink_delivery_seconds a": 10,
+			"trailtide_sink_alerts_total stale a": 0, "trailtide_sink_alerts_total muted a": 0, "trailtide_sink_delivery_seconds a": 10,
 			"trailtide_sink_outbox_errors_total a": 0, "trailtide_sink_queue_lag_seconds a": 0, "trailtide_sink_write_seconds a": 4,
 		}
 		if d := cmp.Diff(want, got); d != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,7 +17,7 @@ import (
 type item struct {
 	entry    engine.Entry
 	done     bool               // delivered, filtered out or dead
-	dead     *engine.DeadLetter // set when dead
+	dead     *engine.DeadLetter // set when dead, until it is stored
 	attempts int
 	single   int       // attempts that failed while the sink took others
 	seen     int       // the lane's deliveries when it was read or last tried
@@ -32,10 +33,13 @@ type item struct {
 type lane struct {
 	route   Route
 	outbox  engine.Outbox
+	resumer engine.Resumer // the outbox, if it keeps more than the place
+	muted   func(*sinks.Alert) (string, bool)
 	logger  *zap.Logger
 	metrics routeMetrics
 
 	window       []*item
+	changed      bool  // a Resumer does not know the window's latest outcomes
 	last         int64 // sequence of the newest entry in the window
 	delivered    int   // alerts that the sink has taken
 	failures     int   // writes in a row in which nothing was delivered
@@ -57,10 +61,12 @@ func newLane(route Route, o Options, m *metrics) *lane {
 		route.Batch = defaultBatch
 	}
 	route.Retry = route.Retry.WithDefaults()
-	return &lane{
-		route: route, outbox: o.Outbox, metrics: m.route(route.Name),
+	l := &lane{
+		route: route, outbox: o.Outbox, muted: o.Muted, metrics: m.route(route.Name),
 		logger: o.Logger.With(zap.String("sink", route.Name)),
 	}
+	l.resumer, _ = o.Outbox.(engine.Resumer)
+	return l
 }
 
 // run works until ctx ends. What is under way then may go on until hard ends.
@@ -107,12 +113,15 @@ func (l *lane) outboxFailed(doing string, err error) {
 // then for the first entry.
 func (l *lane) fill(ctx context.Context) error {
 	room := windowBatches*l.route.Batch - len(l.window)
-	if room <= 0 {
+	if room <= 0 && l.resumer == nil {
 		return nil
 	}
-	entries, err := l.outbox.Read(ctx, l.route.Name, len(l.window)+min(room, l.route.Batch))
+	entries, err := l.outbox.Read(ctx, l.route.Name, len(l.window)+min(max(room, 0), l.route.Batch))
 	if err != nil {
 		return err
+	}
+	if l.resumer != nil {
+		l.keep(entries)
 	}
 	now := time.Now()
 	for _, e := range entries {
@@ -120,20 +129,51 @@ func (l *lane) fill(ctx context.Context) error {
 			continue // in the window already: the place has not moved over it
 		}
 		it := &item{entry: e, seen: l.delivered}
-		switch l.route.Filter.judge(l.route.Name, e.Alert, now) {
-		case send:
-		case filtered:
-			it.done = true
-			l.metrics.filtered.Inc()
-		case stale:
-			it.done = true
-			l.metrics.stale.Inc()
+		if k := e.Known; k != nil {
+			it.done, it.attempts, it.single, it.first = k.Done, k.Attempts, k.Single, k.First
+		}
+		if !it.done {
+			l.judge(it, now)
 		}
 		l.window = append(l.window, it)
 		l.last = e.Seq
 	}
 	l.observeLag(now)
 	return nil
+}
+
+// judge sets aside what is not for this sink.
+func (l *lane) judge(it *item, now time.Time) {
+	a := it.entry.Alert
+	switch l.route.Filter.judge(l.route.Name, a, now) {
+	case send:
+	case filtered:
+		it.done = true
+		l.metrics.filtered.Inc()
+		return
+	case stale:
+		it.done = true
+		l.metrics.stale.Inc()
+		return
+	}
+	if l.muted == nil {
+		return
+	}
+	if reason, muted := l.muted(a); muted {
+		it.done = true
+		l.metrics.muted.Inc()
+		l.logger.Debug("alert is not told", zap.String("alert_id", a.AlertID), zap.String("reason", reason))
+	}
+}
+
+// keep drops items from the window that a Resumer does not answer any more:
+// they are somebody else's now.
+func (l *lane) keep(entries []engine.Entry) {
+	ours := map[int64]bool{}
+	for _, e := range entries {
+		ours[e.Seq] = true
+	}
+	l.window = slices.DeleteFunc(l.window, func(it *item) bool { return !ours[it.entry.Seq] })
 }
 
 func (l *lane) observeLag(now time.Time) {
@@ -210,6 +250,7 @@ func (l *lane) write(ctx context.Context, batch []*item) {
 	for i, it := range batch {
 		if _, bad := failed[i]; !bad {
 			it.done = true
+			l.changed = true
 			l.delivered++
 			l.metrics.observeDelivered(it.entry.Alert.DetectedAt, now)
 		}
@@ -289,6 +330,7 @@ func (l *lane) reckon(batch []*item, failed map[int]error, someDelivered bool, n
 			continue
 		}
 		it.attempts++
+		l.changed = true
 		if l.delivered > it.seen && wish(err) == 0 {
 			it.single++ // the sink has taken others since
 		}
@@ -335,24 +377,26 @@ func (l *lane) bury(it *item, reason string, err error) {
 }
 
 // advance moves the place over the finished entries at the window's start and
-// stores their dead letters, in one step. A failing outbox is tried again until
+// stores their dead letters, in one step; a Resumer stores the outcomes behind
+// them, too. A failing outbox is tried again until
 // ctx ends: without it, nothing may be forgotten.
 func (l *lane) advance(ctx, hard context.Context) {
+	if len(l.window) == 0 {
+		l.changed = false // what it was about is somebody else's now
+		return
+	}
 	n := 0
-	var dead []engine.DeadLetter
 	for n < len(l.window) && l.window[n].done {
-		if d := l.window[n].dead; d != nil {
-			dead = append(dead, *d)
-		}
 		n++
 	}
-	if n == 0 {
+	if n == 0 && (l.resumer == nil || !l.changed) {
 		return
 	}
 	for {
-		err := l.outbox.Done(hard, l.route.Name, l.window[n-1].entry.Seq, dead)
+		err := l.settle(hard, n)
 		if err == nil {
 			l.window = append(l.window[:0:0], l.window[n:]...)
+			l.changed = false
 			l.observeLag(time.Now())
 			return
 		}
@@ -362,4 +406,41 @@ func (l *lane) advance(ctx, hard context.Context) {
 		}
 		wait(ctx, outboxPause)
 	}
+}
+
+// settle stores that the first n items are done, and with a Resumer what is
+// known of the others.
+func (l *lane) settle(ctx context.Context, n int) error {
+	reach := l.window[:n] // whose dead letters are stored now
+	if l.resumer != nil {
+		reach = l.window
+	}
+	var dead []engine.DeadLetter
+	for _, it := range reach {
+		if it.dead != nil {
+			dead = append(dead, *it.dead)
+		}
+	}
+	if l.resumer == nil {
+		return l.outbox.Done(ctx, l.route.Name, l.window[n-1].entry.Seq, dead)
+	}
+	var known []engine.Known
+	for _, it := range l.window[n:] {
+		if it.done || it.attempts > 0 {
+			known = append(known, engine.Known{
+				Seq: it.entry.Seq, Done: it.done, Attempts: it.attempts, Single: it.single, First: it.first,
+			})
+		}
+	}
+	seq := l.window[0].entry.Seq - 1
+	if n > 0 {
+		seq = l.window[n-1].entry.Seq
+	}
+	if err := l.resumer.Settle(ctx, l.route.Name, seq, dead, known); err != nil {
+		return err
+	}
+	for _, it := range l.window {
+		it.dead = nil
+	}
+	return nil
 }

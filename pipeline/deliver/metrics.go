@@ -19,7 +19,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "trailtide_sink_alerts_total",
-			Help: "Alerts by sink and outcome: delivered, retried (an attempt failed, another follows), dead (in the dead letter), filtered (not for this sink), stale (older than max_age).",
+			Help: "Alerts by sink and outcome: delivered, retried (an attempt failed, another follows), dead (in the dead letter), filtered (not for this sink), stale (older than max_age), muted (acked, closed or ignored by a person).",
 		}, []string{"sink", "outcome"}),
 		writes: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "trailtide_sink_write_seconds",
@@ -53,7 +53,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 
 // routeMetrics are the children of one sink, resolved once.
 type routeMetrics struct {
-	delivered, retried, dead, filtered, stale, outboxErrors prometheus.Counter
+	delivered, retried, dead, filtered, stale, muted, outboxErrors prometheus.Counter
 
 	write, latency prometheus.Observer
 	lag            prometheus.Gauge
@@ -64,10 +64,10 @@ func (m *metrics) route(sink string) routeMetrics {
 	return routeMetrics{
 		delivered: outcome("delivered"), retried: outcome("retried"), dead: outcome("dead"),
 		filtered: outcome("filtered"), stale: outcome("stale"),
-		outboxErrors: m.outbox.WithLabelValues(sink),
-		write:        m.writes.WithLabelValues(sink),
-		latency:      m.latency.WithLabelValues(sink),
-		lag:          m.lag.WithLabelValues(sink),
+		muted: outcome("muted"), outboxErrors: m.outbox.WithLabelValues(sink),
+		write:   m.writes.WithLabelValues(sink),
+		latency: m.latency.WithLabelValues(sink),
+		lag:     m.lag.WithLabelValues(sink),
 	}
 }
 

@@ -137,4 +137,3 @@ func (r *Reader) Controls(ctx context.Context, after int64) (records []*control.
 	}
 	return records, last, nil
 }
-
