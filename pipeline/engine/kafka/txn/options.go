@@ -1,0 +1,107 @@
+package txn
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+	"go.uber.org/zap"
+
+	"github.com/trailtide/trailtide/sinks/kafka/client"
+)
+
+// Options of Open. The zero value of a field is its default.
+type Options struct {
+	Client client.Options
+	// ID is the transactional ID. Required.
+	ID string
+	// Timeout is after how long the broker ends a transaction by itself, and how
+	// long Open and Commit try before they say that the brokers are away.
+	// Default 10 s.
+	Timeout time.Duration
+	// MetadataMinAge is the least time between two looks at who leads what.
+	// Default 250 ms, at least 10 ms.
+	MetadataMinAge time.Duration
+	// Compression of records: lz4 (the default), snappy, zstd or none.
+	Compression string
+	// Log, default none.
+	Log *zap.Logger
+	// Aborted and Fenced, if set, are called for each transaction that was
+	// aborted, and when the ID was found to be taken.
+	Aborted, Fenced func()
+}
+
+// defaulted fills the defaults in and makes the client's options.
+func (o *Options) defaulted() ([]kgo.Opt, error) {
+	if o.ID == "" {
+		return nil, errors.New("transactional ID: needed")
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.MetadataMinAge <= 0 {
+		o.MetadataMinAge = 250 * time.Millisecond
+	}
+	if o.Log == nil {
+		o.Log = zap.NewNop()
+	}
+	o.Log = o.Log.With(zap.String("transactional_id", o.ID))
+	nothing := func() {}
+	if o.Aborted == nil {
+		o.Aborted = nothing
+	}
+	if o.Fenced == nil {
+		o.Fenced = nothing
+	}
+	codec, err := codec(o.Compression)
+	if err != nil {
+		return nil, err
+	}
+	opts, err := o.Client.KgoOpts()
+	if err != nil {
+		return nil, err
+	}
+	// Offsets are sent by topic name, which later versions do not carry any more
+	// (KIP-1319).
+	versions := kversion.Stable()
+	versions.SetMaxKeyVersion(int16(kmsg.TxnOffsetCommit), implicitOffsets)
+	return append(opts,
+		kgo.MaxVersions(versions),
+		kgo.TransactionalID(o.ID),
+		kgo.TransactionTimeout(o.Timeout),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codec),
+		kgo.ManualFlushing(),
+		kgo.MaxBufferedRecords(1<<30),
+		kgo.MetadataMinAge(o.MetadataMinAge),
+		kgo.RetryTimeout(o.Timeout),
+		kgo.RetryBackoffFn(backoff),
+		kgo.ConcurrentTransactionsBackoff(5*time.Millisecond),
+	), nil
+}
+
+func codec(name string) (kgo.CompressionCodec, error) {
+	switch name {
+	case "", "lz4":
+		return kgo.Lz4Compression(), nil
+	case "snappy":
+		return kgo.SnappyCompression(), nil
+	case "zstd":
+		return kgo.ZstdCompression(), nil
+	case "none":
+		return kgo.NoCompression(), nil
+	}
+	return kgo.CompressionCodec{}, fmt.Errorf("compression: %q is none of lz4, snappy, zstd, none", name)
+}
+
+// backoff before the n-th retry, from 1: 10 ms, doubling to 640 ms, give or take
+// a quarter.
+func backoff(n int) time.Duration {
+	d := 10 * time.Millisecond << min(max(n-1, 0), 6)
+	return d*3/4 + rand.N(d/2)
+}
