@@ -143,7 +143,7 @@ func (s *Server) Merge(stream, shard, adjacent string) string {
 	defer s.mu.Unlock()
 	st := must(s.find(stream, ""))
 	a, b := must(s.openShard(st, shard)), must(s.openShard(st, adjacent))
-	if a.to.next() != b.from && b.to.next() != a.from {
+	if !touch(a, b) {
 		panic("kinesistest: " + shard + " and " + adjacent + " do not touch")
 	}
 	return st.merge(a, b, s.now()).id

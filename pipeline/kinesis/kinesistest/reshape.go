@@ -33,6 +33,11 @@ func (st *stream) merge(a, b *shard, now time.Time) *shard {
 	return st.addShard(from, to, now, a, b)
 }
 
+// touch says whether two shards' ranges are neighbours.
+func touch(a, b *shard) bool {
+	return a.to.less(b.from) && a.to.next() == b.from || b.to.less(a.from) && b.to.next() == a.from
+}
+
 // scale makes n equal shards: splits where a boundary is missing, then merges
 // where there is one too many.
 func (st *stream) scale(n int, now time.Time) {
@@ -104,7 +109,7 @@ func (s *Server) mergeShards(in *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.to.next() != b.from && b.to.next() != a.from || a == b {
+	if !touch(a, b) {
 		return nil, invalidf("Shards %s and %s in stream %s under account %s are not an adjacent pair of shards eligible for merging", a.id, b.id, st.name, s.opts.Account)
 	}
 	st.merge(a, b, s.now())
