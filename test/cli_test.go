@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trailtide/trailtide/bench/traffic"
+	"github.com/trailtide/trailtide/test/harness"
 )
 
 // desk is a directory with rules and events to try commands on. Commands run
@@ -19,12 +20,12 @@ type desk struct{ dir string }
 func newDesk(t *testing.T) desk {
 	t.Helper()
 	d := desk{t.TempDir()}
-	write(t, d.dir, "rules.yaml", `rules:
+	harness.Write(t, d.dir, "rules.yaml", `rules:
   - {id: login, title: A login, severity: high, match: {eventName: ConsoleLogin}, suppress: [{when: {awsRegion: eu-west-1}, reason: home}]}
   - {id: unsaved, title: Not kept, severity: low, save: false, match: {eventName: ListUsers}}
   - {id: burst, title: A burst, severity: critical, match: {eventName: GetObject}, threshold: {count: 2, window: 1m, group_by: [userIdentity.arn]}}
 `)
-	write(t, d.dir, "events.ndjson", `{"eventName":"ConsoleLogin","eventID":"a","eventTime":"2026-01-05T08:00:00Z","awsRegion":"us-east-1","recipientAccountId":"111122223333","sourceIPAddress":"192.0.2.1","eventSource":"signin.amazonaws.com","userIdentity":{"arn":"arn:aws:iam::111122223333:user/eve"},"additionalEventData":{"n":9007199254740993}}
+	harness.Write(t, d.dir, "events.ndjson", `{"eventName":"ConsoleLogin","eventID":"a","eventTime":"2026-01-05T08:00:00Z","awsRegion":"us-east-1","recipientAccountId":"111122223333","sourceIPAddress":"192.0.2.1","eventSource":"signin.amazonaws.com","userIdentity":{"arn":"arn:aws:iam::111122223333:user/eve"},"additionalEventData":{"n":9007199254740993}}
 {"eventName":"ConsoleLogin","eventID":"b","eventTime":"2026-01-05T08:00:01Z","awsRegion":"eu-west-1"}
 {"eventName":"ListUsers","eventID":"c","eventTime":"2026-01-05T08:00:02Z","awsRegion":"eu-west-1"}
 {"eventName":"GetObject","eventID":"d","eventTime":"2026-01-05T08:00:03Z","userIdentity":{"arn":"x"}}
@@ -44,10 +45,10 @@ func (d desk) run(t *testing.T, line string) result {
 
 func TestExitCodes(t *testing.T) {
 	d := newDesk(t)
-	write(t, d.dir, "junk.db", "no database\n")
-	write(t, d.dir, "bad.yaml", "rules:\n  - {id: x, title: T, severity: hgh, match: {eventName: {regx: a}}}\n")
-	write(t, d.dir, "red.yaml", "rules:\n  - {id: x, title: T, severity: low, match: {eventName: A}, tests: [{name: n, event: {eventName: B}, match: true}]}\n")
-	write(t, d.dir, "quiet.ndjson", `{"eventName":"ConsoleLogin","eventID":"b","awsRegion":"eu-west-1"}`+"\n")
+	harness.Write(t, d.dir, "junk.db", "no database\n")
+	harness.Write(t, d.dir, "bad.yaml", "rules:\n  - {id: x, title: T, severity: hgh, match: {eventName: {regx: a}}}\n")
+	harness.Write(t, d.dir, "red.yaml", "rules:\n  - {id: x, title: T, severity: low, match: {eventName: A}, tests: [{name: n, event: {eventName: B}, match: true}]}\n")
+	harness.Write(t, d.dir, "quiet.ndjson", `{"eventName":"ConsoleLogin","eventID":"b","awsRegion":"eu-west-1"}`+"\n")
 	const scan = "scan -q --no-builtin -r rules.yaml events.ndjson"
 	for _, c := range []struct {
 		line string
@@ -124,7 +125,7 @@ func TestOutputForms(t *testing.T) {
 	if out := d.run(t, scan+"-o table "+columns).out; strings.ContainsRune(out, '\x1b') || strings.Count(out, "\n") != 5 {
 		t.Errorf("a table that is no terminal's:\n%s", out)
 	}
-	var list []alert
+	var list []harness.Alert
 	if err := json.Unmarshal([]byte(d.run(t, scan+"-o json").out), &list); err != nil || len(list) != 4 {
 		t.Errorf("json: %d alerts, %v", len(list), err)
 	}
@@ -146,7 +147,7 @@ func TestNDJSONContract(t *testing.T) {
 	if sum := summary(t, r.err); sum["events_read"] != 8 || sum["events_matched"] != 6 || sum["events_duplicate"] != 1 || sum["events_unmatched"] != 1 || sum["matches_suppressed"] != 1 {
 		t.Errorf("the summary:\n%s", r.err)
 	}
-	eachLine(t, r.out, func(line []byte) {
+	harness.EachLine(t, r.out, func(line []byte) {
 		var m map[string]json.RawMessage
 		if err := json.Unmarshal(line, &m); err != nil {
 			t.Fatal(err)
@@ -160,7 +161,7 @@ func TestNDJSONContract(t *testing.T) {
 			}
 		}
 	})
-	all := alertsOf(t, r.out)
+	all := harness.Alerts(t, r.out)
 	a := all[0]
 	if *a.Account != "111122223333" || *a.Region != "us-east-1" || *a.SourceIP != "192.0.2.1" || *a.User != "arn:aws:iam::111122223333:user/eve" ||
 		*a.EventSource != "signin.amazonaws.com" || a.Position != "events.ndjson:1" || !strings.Contains(string(a.Event), "9007199254740993") {
@@ -207,7 +208,7 @@ func TestAlertsListFilters(t *testing.T) {
 	if r := d.run(t, "alerts list --state s.db --count-by rule_id"); strings.Join(strings.Fields(r.out), " ") != "2 login 1 burst 1 unsaved" {
 		t.Errorf("--count-by: %q", r.out)
 	}
-	id := alertsOf(t, d.run(t, "alerts export --state s.db --rule burst").out)[0].AlertID
+	id := harness.Alerts(t, d.run(t, "alerts export --state s.db --rule burst").out)[0].AlertID
 	if r := d.run(t, "alerts show --state s.db "+id[:12]); r.code != 0 || !strings.Contains(r.out, id) {
 		t.Errorf("show by the beginning of an ID: exit code %d\n%s%s", r.code, r.out, r.err)
 	}
@@ -236,7 +237,7 @@ events.ndjson:2: matches login
 	if out := d.run(t, "rules show --no-builtin -r rules.yaml login").out; !strings.Contains(out, "rules.yaml:2:") || !strings.Contains(out, "title: A login") {
 		t.Errorf("rules show:\n%s", out)
 	}
-	write(t, d.dir, "many.yaml", `rules:
+	harness.Write(t, d.dir, "many.yaml", `rules:
   - {id: x, title: T, severity: hgh, match: {eventName: {regex: "a("}, sourceIPAddress: {cidr: 10.0.0.0/99}}}
   - {id: y, title: T, severity: low, match: {eventName: A}, bogus: 1}
   - {id: y, title: T, severity: low, match: {recipientAccountId: 012345678901}}
@@ -247,7 +248,7 @@ events.ndjson:2: matches login
 			t.Errorf("rules check does not say %q:\n%s", want, r.err)
 		}
 	}
-	write(t, d.dir, "twice.yaml", "rules:\n  - {id: login, title: T, severity: low, match: {eventName: A}}\n")
+	harness.Write(t, d.dir, "twice.yaml", "rules:\n  - {id: login, title: T, severity: low, match: {eventName: A}}\n")
 	if r := d.run(t, "rules check --no-builtin -r rules.yaml twice.yaml"); r.code != 2 || !strings.Contains(r.err, "twice.yaml:2:") || !strings.Contains(r.err, "rules.yaml:2:") {
 		t.Errorf("an ID of two files: exit code %d\n%s", r.code, r.err)
 	}
@@ -265,7 +266,7 @@ func TestEveryEnvelopeAndPath(t *testing.T) {
 	for i := 1; i <= 3; i++ {
 		events = append(events, []byte(good(i)))
 	}
-	write(t, d.dir, "good.yaml", goodRules)
+	harness.Write(t, d.dir, "good.yaml", goodRules)
 	subscription, err := traffic.Subscription(events, "1", "g", "s")
 	if err != nil {
 		t.Fatal(err)
@@ -279,18 +280,18 @@ func TestEveryEnvelopeAndPath(t *testing.T) {
 	for _, ev := range events {
 		bridge += string(traffic.EventBridge(ev)) + "\n"
 	}
-	write(t, d.dir, "logs.json.gz", string(subscription))
-	write(t, d.dir, "bridge.jsonl", bridge)
-	write(t, d.dir, "lines.jsonl.zst", string(zstded(t, []byte(lines))))
-	write(t, d.dir, "array.json", "["+good(1)+","+good(2)+","+good(3)+"]")
-	write(t, d.dir, "odd.txt", lines)
+	harness.Write(t, d.dir, "logs.json.gz", string(subscription))
+	harness.Write(t, d.dir, "bridge.jsonl", bridge)
+	harness.Write(t, d.dir, "lines.jsonl.zst", string(zstded(t, []byte(lines))))
+	harness.Write(t, d.dir, "array.json", "["+good(1)+","+good(2)+","+good(3)+"]")
+	harness.Write(t, d.dir, "odd.txt", lines)
 	const trail = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/05/111122223333_CloudTrail_us-east-1_20260105T0805Z_abc.json.gz"
-	write(t, d.dir, "bucket/"+trail, string(s3))
-	write(t, d.dir, "bucket/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/01/05/d.json.gz",
+	harness.Write(t, d.dir, "bucket/"+trail, string(s3))
+	harness.Write(t, d.dir, "bucket/AWSLogs/111122223333/CloudTrail-Digest/us-east-1/2026/01/05/d.json.gz",
 		string(gzipped(t, []byte(`{"awsAccountId":"1","digestStartTime":"2026-01-05T08:00:00Z","logFiles":[]}`))))
-	write(t, d.dir, "bucket/notes.txt", "not for us\n")
+	harness.Write(t, d.dir, "bucket/notes.txt", "not for us\n")
 	for i := 1; i <= 3; i++ {
-		write(t, d.dir, "glob/part-"+string(rune('0'+i))+".json", good(i))
+		harness.Write(t, d.dir, "glob/part-"+string(rune('0'+i))+".json", good(i))
 	}
 	for paths, positions := range map[string]string{
 		"logs.json.gz":    "logs.json.gz:1#0 logs.json.gz:1#1 logs.json.gz:1#2",
@@ -307,7 +308,7 @@ func TestEveryEnvelopeAndPath(t *testing.T) {
 			args := append(strings.Fields("scan -q --no-builtin -r good.yaml -o ndjson"), strings.Fields(paths)...)
 			r := command{args: args, dir: d.dir, stdin: strings.NewReader(lines)}.run(t)
 			var ids, at []string
-			for _, a := range alertsOf(t, r.out) {
+			for _, a := range harness.Alerts(t, r.out) {
 				ids, at = append(ids, *a.EventID), append(at, a.Position)
 			}
 			if r.code != 0 || strings.Join(ids, " ") != "good-1 good-2 good-3" || strings.Join(at, " ") != positions {
@@ -321,31 +322,31 @@ func TestEveryEnvelopeAndPath(t *testing.T) {
 // and one that was replaced is refused.
 func TestStateAndItsFiles(t *testing.T) {
 	dir := t.TempDir()
-	rules := write(t, dir, "good.yaml", goodRules)
+	rules := harness.Write(t, dir, "good.yaml", goodRules)
 	state := filepath.Join(dir, "s.db")
 	scan := func(path string) result {
 		return trailtide(t, "scan", "--no-builtin", "--rules", rules, "--state", state, "-o", "ndjson", path)
 	}
-	one := write(t, dir, "one.ndjson", good(1)+"\n"+good(2)+"\n")
-	two := write(t, dir, "two.ndjson", good(2)+"\n"+good(3)+"\n")
+	one := harness.Write(t, dir, "one.ndjson", good(1)+"\n"+good(2)+"\n")
+	two := harness.Write(t, dir, "two.ndjson", good(2)+"\n"+good(3)+"\n")
 	for i, step := range []struct {
 		path        string
 		read, total int
 	}{{one, 2, 2}, {two, 2, 3}, {one, 0, 3}} {
 		r := scan(step.path)
-		if n := len(alertsOf(t, r.out)); r.code != 0 || n != step.total || summary(t, r.err)["events_read"] != int64(step.read) {
+		if n := len(harness.Alerts(t, r.out)); r.code != 0 || n != step.total || summary(t, r.err)["events_read"] != int64(step.read) {
 			t.Errorf("step %d: exit code %d, %d alerts, want %d\n%s", i, r.code, n, step.total, r.err)
 		}
 	}
-	write(t, dir, "one.ndjson", good(1)+"\n"+good(2)+"\n"+good(4)+"\n")
+	harness.Write(t, dir, "one.ndjson", good(1)+"\n"+good(2)+"\n"+good(4)+"\n")
 	if r := scan(one); r.code != 0 || summary(t, r.err)["events_read"] != 1 {
 		t.Errorf("a file that has grown: exit code %d\n%s", r.code, r.err)
 	}
-	write(t, dir, "two.ndjson", good(5)+"\n"+good(6)+"\n"+good(7)+"\n")
+	harness.Write(t, dir, "two.ndjson", good(5)+"\n"+good(6)+"\n"+good(7)+"\n")
 	if r := scan(two); r.code != 3 || !strings.Contains(r.err, two) {
 		t.Errorf("a file that was replaced: exit code %d\n%s", r.code, r.err)
 	}
-	if n := len(alertsOf(t, must(t, "alerts", "export", "--state", state).out)); n != 4 {
+	if n := len(harness.Alerts(t, must(t, "alerts", "export", "--state", state).out)); n != 4 {
 		t.Errorf("%d alerts in the end, want 4", n)
 	}
 }

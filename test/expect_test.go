@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/trailtide/trailtide/test/harness"
 )
 
 // refRule is a rule as the reference reads it.
@@ -340,20 +342,11 @@ func (e *episode) key() string {
 	if e.muted {
 		status = "suppressed"
 	}
-	return episodeKey(e.rule, status, e.group, e.events[0].at, e.events[len(e.events)-1].at, len(ids), ids)
-}
-
-func episodeKey(rule, status string, group map[string]*string, first, last time.Time, count int, ids []string) string {
-	g, err := json.Marshal(group)
-	if err != nil {
-		panic(err)
-	}
-	ids = slices.Sorted(slices.Values(ids))
-	return fmt.Sprintf("%s %s %s %s..%s count %d %v", rule, status, g, first.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339), count, ids)
+	return harness.EpisodeKey(e.rule, status, e.group, e.events[0].at, e.events[len(e.events)-1].at, len(ids), ids)
 }
 
 // reported sorts a scan's alerts into those of plain rules and of thresholds.
-func reported(t *testing.T, rules []*refRule, alerts []alert) (plain, counted []string) {
+func reported(t *testing.T, rules []*refRule, alerts []harness.Alert) (plain, counted []string) {
 	t.Helper()
 	threshold := make(map[string]bool)
 	for _, r := range rules {
@@ -369,7 +362,7 @@ func reported(t *testing.T, rules []*refRule, alerts []alert) (plain, counted []
 			if status == "resolved" {
 				status = "firing" // it was
 			}
-			counted = append(counted, episodeKey(a.RuleID, status, a.Group, *a.FirstTime, *a.LastTime, a.Count, a.EventIDs))
+			counted = append(counted, harness.EpisodeKey(a.RuleID, status, a.Group, *a.FirstTime, *a.LastTime, a.Count, a.EventIDs))
 			continue
 		}
 		_, line, _ := strings.Cut(filepath.Base(a.Position), ":")
@@ -380,37 +373,4 @@ func reported(t *testing.T, rules []*refRule, alerts []alert) (plain, counted []
 		plain = append(plain, plainKey(a.RuleID, n, *a.EventID, a.Status == "suppressed"))
 	}
 	return plain, counted
-}
-
-// same compares two bags of lines.
-func same(t *testing.T, what string, want, got []string) {
-	t.Helper()
-	n := make(map[string]int)
-	for _, s := range want {
-		n[s]++
-	}
-	for _, s := range got {
-		n[s]--
-	}
-	var missing, extra []string
-	for s, k := range n {
-		switch {
-		case k > 0:
-			missing = append(missing, s)
-		case k < 0:
-			extra = append(extra, s)
-		}
-	}
-	if len(missing)+len(extra) == 0 {
-		return
-	}
-	show := func(list []string) string {
-		slices.Sort(list)
-		var b strings.Builder
-		for _, s := range list[:min(len(list), 8)] {
-			fmt.Fprintf(&b, "\n\t%.600s", s)
-		}
-		return b.String()
-	}
-	t.Errorf("%s: %d wanted, %d got; %d missing:%s\n%d too many:%s", what, len(want), len(got), len(missing), show(missing), len(extra), show(extra))
 }

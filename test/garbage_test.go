@@ -14,6 +14,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/trailtide/trailtide/test/harness"
 )
 
 // goodRules find the good neighbours of garbage.
@@ -139,12 +141,12 @@ func heap(t *testing.T) []garbage {
 // with its place, what is good is found, and the accounting adds up.
 func TestGarbage(t *testing.T) {
 	t.Parallel()
-	rules := write(t, t.TempDir(), "good.yaml", goodRules)
+	rules := harness.Write(t, t.TempDir(), "good.yaml", goodRules)
 	for _, g := range heap(t) {
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			path := write(t, dir, g.name, g.content)
+			path := harness.Write(t, dir, g.name, g.content)
 			letter := filepath.Join(dir, "dead")
 			r := must(t, append([]string{"scan", "--output", "ndjson", "--no-builtin", "--rules", rules, "--dead-letter", letter, path}, g.flags...)...)
 			r.bounded(t)
@@ -153,18 +155,18 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-func (g *garbage) check(t *testing.T, path string, r result, letters []dead) {
+func (g *garbage) check(t *testing.T, path string, r result, letters []harness.Dead) {
 	t.Helper()
 	var want, got []string
 	for _, n := range g.good {
 		want = append(want, fmt.Sprintf("good-%d", n))
 	}
-	for _, a := range alertsOf(t, r.out) {
+	for _, a := range harness.Alerts(t, r.out) {
 		if a.RuleID == "good" {
 			got = append(got, *a.EventID)
 		}
 	}
-	same(t, "good neighbours", want, got)
+	harness.Same(t, "good neighbours", want, got)
 	got = nil
 	for _, d := range letters {
 		at, ok := strings.CutPrefix(d.Position, path)
@@ -176,7 +178,7 @@ func (g *garbage) check(t *testing.T, path string, r result, letters []dead) {
 		}
 		got = append(got, at)
 	}
-	same(t, "dead letters", g.dead, got)
+	harness.Same(t, "dead letters", g.dead, got)
 	sum := summary(t, r.err)
 	skipped := int64(g.skipped)
 	if g.skipped < 0 {
@@ -196,11 +198,11 @@ func (g *garbage) check(t *testing.T, path string, r result, letters []dead) {
 // All of it in one directory does not disturb each other.
 func TestGarbageTogether(t *testing.T) {
 	dir := t.TempDir()
-	rules := write(t, t.TempDir(), "good.yaml", goodRules)
+	rules := harness.Write(t, t.TempDir(), "good.yaml", goodRules)
 	letter := filepath.Join(t.TempDir(), "dead")
 	deads, n := 0, 0
 	for _, g := range heap(t) {
-		write(t, dir, g.name, g.content)
+		harness.Write(t, dir, g.name, g.content)
 		deads += len(g.dead)
 		n++
 	}
@@ -230,8 +232,8 @@ func repeated(t *testing.T, w io.Writer, what string, times int) {
 
 // Bombs and lines of 100 MB: bounded memory, and their neighbours are found.
 func TestBombs(t *testing.T) {
-	rules := write(t, t.TempDir(), "good.yaml", goodRules)
-	mib := sizeFrom(t, "TRAILTIDE_E2E_BOMB_MIB", 300) // above every limit
+	rules := harness.Write(t, t.TempDir(), "good.yaml", goodRules)
+	mib := harness.SizeFrom(t, "TRAILTIDE_E2E_BOMB_MIB", 300) // above every limit
 	for _, b := range []struct {
 		name string
 		fill func(w io.Writer)
@@ -324,7 +326,7 @@ func TestBombs(t *testing.T) {
 			if int64(len(letters)) != sum["events_invalid"] {
 				t.Errorf("%d dead letters, %d invalid events", len(letters), sum["events_invalid"])
 			}
-			found := len(alertsOf(t, r.out))
+			found := len(harness.Alerts(t, r.out))
 			if b.good < 0 { // either is right, silence is not
 				if found+len(letters) == 0 {
 					t.Error("nothing is said of the file")

@@ -17,17 +17,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// busyRules match a good part of all traffic, so that there is much to lose.
-const busyRules = `
-rules:
-  - {id: plain, title: P, severity: low, match: {eventName: [AssumeRole, CreateTags, PutObject], readOnly: false}}
-  - {id: muted, title: M, severity: low, match: {eventName: ListBuckets}, suppress: [{when: {awsRegion: us-east-1}, reason: home}]}
-  - {id: many, title: C, severity: high, match: {eventName: {prefix: Describe}}, threshold: {count: 10, window: 1m, group_by: [userIdentity.arn, eventName], realert: 5m}}
-  - {id: few, title: F, severity: high, match: {response: failure}, threshold: {count: 2, window: 20s, group_by: [userIdentity.arn]}}
-  - {id: spread, title: D, severity: high, match: {eventSource: ec2.amazonaws.com}, threshold: {distinct: {field: awsRegion, count: 3}, window: 2m, group_by: [recipientAccountId]}}
-`
+	"github.com/trailtide/trailtide/test/harness"
+)
 
 // busyInput writes traffic with a broken line here and there, as two NDJSON
 // files and a few Records files that overlap in time.
@@ -37,7 +29,7 @@ func busyInput(t *testing.T, n int) string {
 	var lines [2]bytes.Buffer
 	var records [3][][]byte
 	i := 0
-	planted(t, n, func(ev []byte) {
+	harness.Planted(t, n, func(ev []byte) {
 		i++
 		switch k := i % 5; {
 		case k < 2:
@@ -52,52 +44,13 @@ func busyInput(t *testing.T, n int) string {
 		}
 	})
 	for k := range lines {
-		write(t, dir, fmt.Sprintf("lines-%d.ndjson", k), lines[k].String())
+		harness.Write(t, dir, fmt.Sprintf("lines-%d.ndjson", k), lines[k].String())
 	}
 	for k, evs := range records {
 		all := append(append([]byte(`{"Records":[`), bytes.Join(evs, []byte{','})...), "]}"...)
-		write(t, dir, fmt.Sprintf("records-%d.json.gz", k), string(gzipped(t, all)))
+		harness.Write(t, dir, fmt.Sprintf("records-%d.json.gz", k), string(gzipped(t, all)))
 	}
 	return dir
-}
-
-// outcome is what a state file holds, as far as two runs have to agree on it.
-type outcome struct{ plain, counted, dead []string }
-
-func outcomeOf(t *testing.T, state string) outcome {
-	t.Helper()
-	var o outcome
-	for _, a := range alertsOf(t, must(t, "alerts", "export", "--state", state).out) {
-		switch a.RuleID {
-		case "plain", "muted":
-			o.plain = append(o.plain, plainLine(&a))
-		default:
-			// Which episodes stood alone before a late event joined them hangs on the
-			// order of reading; what they were folded into does not.
-			if a.MergedInto != "" {
-				t.Errorf("an export shows an episode that was folded into another: %s", a.AlertID)
-			}
-			// Whether the end of the input still came to resolve it hangs on which file ended last.
-			status := strings.Replace(a.Status, "resolved", "firing", 1)
-			o.counted = append(o.counted, episodeKey(a.RuleID, status, a.Group, *a.FirstTime, *a.LastTime, a.Count, a.EventIDs))
-		}
-	}
-	for _, d := range deadOf(t, must(t, "dead-letters", "events", "--state", state).out) {
-		o.dead = append(o.dead, d.Position+" "+d.Reason)
-	}
-	return o
-}
-
-// plainLine leaves the position out: of an event that came twice it is the one
-// that was read first, and a scan that goes on reads its files side by side in
-// another order.
-func plainLine(a *alert) string { return a.RuleID + " " + a.Status + " " + a.AlertID }
-
-func (o outcome) same(t *testing.T, got outcome) {
-	t.Helper()
-	same(t, "plain alerts", o.plain, got.plain)
-	same(t, "episodes", o.counted, got.counted)
-	same(t, "dead letters", o.dead, got.dead)
 }
 
 // scanUntil runs a scan and sends it sig after that time. It returns whether
@@ -136,10 +89,10 @@ func scanUntil(t *testing.T, sig syscall.Signal, after time.Duration, args ...st
 }
 
 // killInput prepares input, rules and the undisturbed outcome.
-func killInput(t *testing.T) (args func(state string) []string, want outcome, took time.Duration) {
+func killInput(t *testing.T) (args func(state string) []string, want harness.Outcome, took time.Duration) {
 	t.Helper()
-	rules := write(t, t.TempDir(), "busy.yaml", busyRules)
-	dir := busyInput(t, sizeFrom(t, "TRAILTIDE_E2E_KILL_EVENTS", 30_000))
+	rules := harness.Write(t, t.TempDir(), "busy.yaml", harness.BusyRules)
+	dir := busyInput(t, harness.SizeFrom(t, "TRAILTIDE_E2E_KILL_EVENTS", 30_000))
 	args = func(state string) []string {
 		return []string{"scan", "--quiet", "--output", "csv", "--no-builtin", "--rules", rules, "--state", state, dir}
 	}
@@ -147,17 +100,15 @@ func killInput(t *testing.T) (args func(state string) []string, want outcome, to
 	start := time.Now()
 	must(t, args(state)...)
 	took = time.Since(start)
-	want = outcomeOf(t, state)
-	if len(want.plain) < 500 || len(want.counted) < 20 || len(want.dead) < 5 {
-		t.Fatalf("%d plain alerts, %d episodes, %d dead letters: that proves little", len(want.plain), len(want.counted), len(want.dead))
-	}
+	want = harness.OutcomeOf(t, state)
+	want.Telling(t)
 	return args, want, took
 }
 
 // However often a scan is killed, at whatever moment, in the end its state
 // holds what an undisturbed one holds: nothing lost, nothing twice.
 func TestKilledScansLoseAndInventNothing(t *testing.T) {
-	kills := sizeFrom(t, "TRAILTIDE_E2E_KILLS", 12)
+	kills := harness.SizeFrom(t, "TRAILTIDE_E2E_KILLS", 12)
 	args, want, took := killInput(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d; a whole scan takes %v", seed, took)
@@ -174,9 +125,9 @@ func TestKilledScansLoseAndInventNothing(t *testing.T) {
 			if _, err := os.Stat(state); err == nil && resumed%4 == 1 {
 				// What a dead scan left can be read as it is, and holds nothing that is not so.
 				left := trailtide(t, "alerts", "export", "--state", state) // or nothing, if it had not come far
-				for _, a := range alertsOf(t, left.out) {
-					if a.Count == 1 && !slices.Contains(want.plain, plainLine(&a)) {
-						t.Errorf("a killed scan left an alert that should not be: %s", plainLine(&a))
+				for _, a := range harness.Alerts(t, left.out) {
+					if a.Count == 1 && !slices.Contains(want.Plain, harness.PlainLine(&a)) {
+						t.Errorf("a killed scan left an alert that should not be: %s", harness.PlainLine(&a))
 					}
 				}
 			}
@@ -184,7 +135,7 @@ func TestKilledScansLoseAndInventNothing(t *testing.T) {
 				t.Fatal("scans make no progress")
 			}
 		}
-		want.same(t, outcomeOf(t, state))
+		want.Same(t, harness.OutcomeOf(t, state))
 	}
 	t.Logf("%d kills", killed)
 }
@@ -207,7 +158,7 @@ func TestStoppedScansGoOn(t *testing.T) {
 	if stops == 0 {
 		t.Error("no scan was stopped")
 	}
-	want.same(t, outcomeOf(t, state))
+	want.Same(t, harness.OutcomeOf(t, state))
 
 	// Once more on the finished state: nothing changes, and all is told again.
 	before := must(t, "alerts", "export", "--state", state).out
@@ -218,7 +169,7 @@ func TestStoppedScansGoOn(t *testing.T) {
 	if must(t, "alerts", "export", "--state", state).out != before {
 		t.Error("a scan with nothing to do changed the alerts")
 	}
-	if n := strings.Count(again.out, "\n"); n < len(want.plain)+len(want.counted) {
+	if n := strings.Count(again.out, "\n"); n < len(want.Plain)+len(want.Counted) {
 		t.Errorf("a finished scan prints %d lines", n)
 	}
 }
@@ -231,7 +182,7 @@ func TestTwoScansOfOneStateAreRefused(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	var out, stderr bytes.Buffer
 	first := command{args: []string{"scan", "--state", state, "--output", "ndjson", pipe}}.prepare(ctx, &out, &stderr)
@@ -242,7 +193,7 @@ func TestTwoScansOfOneStateAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other := write(t, dir, "events.ndjson", `{"eventName":"StopLogging"}`+"\n")
+	other := harness.Write(t, dir, "events.ndjson", `{"eventName":"StopLogging"}`+"\n")
 	r := trailtide(t, "scan", "--state", state, other)
 	if r.code != 3 || !strings.Contains(r.err, state) {
 		t.Errorf("a second scan on the same state: exit code %d\n%s", r.code, r.err)
@@ -260,7 +211,7 @@ func TestTwoScansOfOneStateAreRefused(t *testing.T) {
 	if err := first.Wait(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
-	if n := len(alertsOf(t, out.String())); n == 0 {
+	if n := len(harness.Alerts(t, out.String())); n == 0 {
 		t.Error("the first scan found nothing")
 	}
 }

@@ -3,72 +3,23 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/trailtide/trailtide/test/harness"
 )
-
-// binary is the program under test, made once by TestMain.
-var binary string
-
-// patience is the longest that a command may take.
-const patience = 10 * time.Minute
 
 // maxRSS is what a scan may use of memory at its peak, whatever it reads.
 const maxRSS = 400 << 20
 
-func TestMain(m *testing.M) {
-	code, err := buildAndRun(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// buildAndRun builds the program, unless TRAILTIDE_E2E_BINARY names one, such
-// as one that is built with the race detector.
-func buildAndRun(m *testing.M) (code int, err error) {
-	if binary = os.Getenv("TRAILTIDE_E2E_BINARY"); binary != "" {
-		return m.Run(), nil
-	}
-	dir, err := os.MkdirTemp("", "trailtide-e2e-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	binary = filepath.Join(dir, "trailtide.exe")
-	build := exec.CommandContext(context.Background(), "go", "build", "-o", binary, "../cmd/trailtide")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the program: %w\n%s", err, out)
-	}
-	return m.Run(), nil
-}
-
-// sizeFrom reads the size of a suite from the environment.
-func sizeFrom(t *testing.T, name string, def int) int {
-	t.Helper()
-	v := os.Getenv(name)
-	if v == "" {
-		return def
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		t.Fatalf("%s=%q is not a number above 0", name, v)
-	}
-	return n
-}
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // result is what a command left behind.
 type result struct {
@@ -86,7 +37,7 @@ type command struct {
 }
 
 func (c command) prepare(ctx context.Context, stdout, stderr io.Writer) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, binary, c.args...)
+	cmd := exec.CommandContext(ctx, harness.Program(), c.args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Dir = c.stdin, stdout, stderr, c.dir
 	cmd.Env = append(os.Environ(), c.env...)
 	return cmd
@@ -94,7 +45,7 @@ func (c command) prepare(ctx context.Context, stdout, stderr io.Writer) *exec.Cm
 
 func (c command) run(t *testing.T) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	cmd := c.prepare(ctx, &stdout, &stderr)
@@ -104,7 +55,7 @@ func (c command) run(t *testing.T) result {
 		t.Fatalf("run %v: %v", c.args, err)
 	}
 	if ctx.Err() != nil {
-		t.Fatalf("%v did not end within %v", c.args, patience)
+		t.Fatalf("%v did not end within %v", c.args, harness.Patience)
 	}
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String(), peakRSS(cmd.ProcessState)}
 }
@@ -122,58 +73,6 @@ func must(t *testing.T, args ...string) result {
 		t.Fatalf("trailtide %s: exit code %d\n%s", strings.Join(args, " "), r.code, r.err)
 	}
 	return r
-}
-
-// alert is what the suites read of a line of --output ndjson.
-type alert struct {
-	AlertID     string             `json:"alert_id"`
-	RuleID      string             `json:"rule_id"`
-	Title       string             `json:"title"`
-	Severity    string             `json:"severity"`
-	Status      string             `json:"status"`
-	Time        *time.Time         `json:"time"`
-	FirstTime   *time.Time         `json:"first_time"`
-	LastTime    *time.Time         `json:"last_time"`
-	Count       int                `json:"count"`
-	Group       map[string]*string `json:"group"`
-	Account     *string            `json:"account"`
-	Region      *string            `json:"region"`
-	User        *string            `json:"user"`
-	SourceIP    *string            `json:"source_ip"`
-	EventName   *string            `json:"event_name"`
-	EventSource *string            `json:"event_source"`
-	EventID     *string            `json:"event_id"`
-	EventIDs    []string           `json:"event_ids"`
-	Position    string             `json:"position"`
-	Event       json.RawMessage    `json:"event"`
-	MergedInto  string             `json:"merged_into"`
-	Suppression string             `json:"suppression"`
-}
-
-// alertsOf parses NDJSON output.
-func alertsOf(t *testing.T, out string) []alert {
-	t.Helper()
-	var all []alert
-	eachLine(t, out, func(line []byte) {
-		var a alert
-		if err := json.Unmarshal(line, &a); err != nil {
-			t.Fatalf("a line of output is not an alert: %v\n%.300s", err, line)
-		}
-		all = append(all, a)
-	})
-	return all
-}
-
-func eachLine(t *testing.T, text string, each func([]byte)) {
-	t.Helper()
-	sc := bufio.NewScanner(strings.NewReader(text))
-	sc.Buffer(nil, 1<<30)
-	for sc.Scan() {
-		each(sc.Bytes())
-	}
-	if err := sc.Err(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // summary reads the key=value pairs of a scan's standard error, and holds them
@@ -211,44 +110,11 @@ func (r result) bounded(t *testing.T) {
 	}
 }
 
-// dead is one line of a dead letter.
-type dead struct {
-	Position string `json:"position"`
-	Reason   string `json:"reason"`
-	Raw      string `json:"raw"`
-}
-
-func deadIn(t *testing.T, path string) []dead {
+func deadIn(t *testing.T, path string) []harness.Dead {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return deadOf(t, string(b))
-}
-
-func deadOf(t *testing.T, text string) []dead {
-	t.Helper()
-	var all []dead
-	eachLine(t, text, func(line []byte) {
-		var d dead
-		if err := json.Unmarshal(line, &d); err != nil {
-			t.Fatalf("a line of the dead letter is not JSON: %v\n%.300s", err, line)
-		}
-		all = append(all, d)
-	})
-	return all
-}
-
-// write makes a file below dir and returns its path.
-func write(t *testing.T, dir, name, content string) string {
-	t.Helper()
-	path := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return harness.DeadLetters(t, string(b))
 }

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/trailtide/trailtide/bench/traffic"
+	"github.com/trailtide/trailtide/test/harness"
 )
 
 // plantedMatch is the condition that only a planted incident of a rule
@@ -65,33 +65,7 @@ func plantedRules(t *testing.T) string {
 		}
 		b += "}\n"
 	}
-	return write(t, t.TempDir(), "planted.yaml", b)
-}
-
-// planted makes n events, shuffled within 15 minutes and one in twenty of them
-// twice, with incidents all of whose events are among them.
-func planted(t *testing.T, n int, put func(event []byte)) []traffic.Incident {
-	t.Helper()
-	const lateness = 15 * time.Minute
-	perSecond := float64(n) / 3 / lateness.Seconds() // 45 minutes, more or less
-	incidents := 5 * len(traffic.Kinds())
-	g, err := traffic.New(traffic.Config{
-		Seed: 20260105, EventsPerSecond: perSecond, Lateness: lateness, Duplicates: 0.05,
-		Incidents: incidents, IncidentEvery: lateness / time.Duration(incidents),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var buf []byte
-	for range n {
-		buf = g.AppendNext(buf[:0])
-		put(buf)
-	}
-	all := g.Incidents()
-	if len(all) != incidents {
-		t.Fatalf("%d of %d incidents have come whole", len(all), incidents)
-	}
-	return all
+	return harness.Write(t, t.TempDir(), "planted.yaml", b)
 }
 
 // incidentKeys are the alerts that incidents have to make, one line each.
@@ -109,7 +83,7 @@ func incidentKeys(incidents []traffic.Incident) []string {
 	return all
 }
 
-func alertKeys(alerts []alert) []string {
+func alertKeys(alerts []harness.Alert) []string {
 	var all []string
 	for _, a := range alerts {
 		all = append(all, fmt.Sprintf("%s count %d %v", a.RuleID, a.Count, slices.Sorted(slices.Values(a.EventIDs))))
@@ -125,7 +99,7 @@ func TestPlantedIncidentsAreFoundAndNothingElse(t *testing.T) {
 	if testing.Short() {
 		def = 30_000
 	}
-	n := sizeFrom(t, "TRAILTIDE_E2E_EVENTS", def)
+	n := harness.SizeFrom(t, "TRAILTIDE_E2E_EVENTS", def)
 	rules := plantedRules(t)
 	dir := t.TempDir()
 	lines := filepath.Join(dir, "events.ndjson")
@@ -149,7 +123,7 @@ func TestPlantedIncidentsAreFoundAndNothingElse(t *testing.T) {
 			if sum["events_duplicate"] == 0 {
 				t.Error("no matched event came twice: that proves less than it should")
 			}
-			same(t, "alerts", want, alertKeys(alertsOf(t, r.out)))
+			harness.Same(t, "alerts", want, alertKeys(harness.Alerts(t, r.out)))
 			if c.path != lines {
 				return
 			}
@@ -192,11 +166,11 @@ func toDisk(t *testing.T, n int, lines, tree string) []traffic.Incident {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, tree, fmt.Sprintf("AWSLogs/o-abc/CloudTrail/%02d/part-%05d.json.gz", files%24, files), string(b))
+		harness.Write(t, tree, fmt.Sprintf("AWSLogs/o-abc/CloudTrail/%02d/part-%05d.json.gz", files%24, files), string(b))
 		files++
 		batch = batch[:0]
 	}
-	incidents := planted(t, n, func(ev []byte) {
+	incidents := harness.Planted(t, n, func(ev []byte) {
 		if _, err := w.Write(ev); err != nil {
 			t.Fatal(err)
 		}

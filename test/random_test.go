@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/trailtide/trailtide/test/harness"
 )
 
 // leaf is a value of an event and where it stands.
@@ -208,7 +210,7 @@ func ascii(s string) bool {
 // such as a number for a field that is always text.
 func loadable(t *testing.T, lines []string) (path string, refused int) {
 	t.Helper()
-	path = write(t, t.TempDir(), "random.yaml", strings.Join(lines, "\n"))
+	path = harness.Write(t, t.TempDir(), "random.yaml", strings.Join(lines, "\n"))
 	r := trailtide(t, "rules", "check", "--no-builtin", path)
 	if r.code == 0 {
 		return path, 0
@@ -227,7 +229,7 @@ func loadable(t *testing.T, lines []string) (path string, refused int) {
 			good = append(good, l)
 		}
 	}
-	path = write(t, t.TempDir(), "random.yaml", strings.Join(good, "\n"))
+	path = harness.Write(t, t.TempDir(), "random.yaml", strings.Join(good, "\n"))
 	must(t, "rules", "check", "--no-builtin", path)
 	return path, len(bad)
 }
@@ -236,7 +238,7 @@ func loadable(t *testing.T, lines []string) (path string, refused int) {
 // that the reference says: those that make them up, and no others.
 func TestRandomRulesMatchWhatTheReferenceSays(t *testing.T) {
 	paths := corpora(t)
-	size := sizeFrom(t, "TRAILTIDE_E2E_RULES", 80)
+	size := harness.SizeFrom(t, "TRAILTIDE_E2E_RULES", 80)
 	for i, name := range []string{"invictus", "stratus-dev", "otrf-ec2-proxy-s3", "panther-dev", "awsdocs-dev"} {
 		t.Run(name, func(t *testing.T) {
 			events := eventsIn(t, paths[name])
@@ -259,8 +261,8 @@ func TestRandomRulesMatchWhatTheReferenceSays(t *testing.T) {
 			rules := rulesIn(t, file)
 			want := plainAlerts(rules, events)
 			r := must(t, "scan", "--output", "ndjson", "--quiet", "--no-builtin", "--rules", file, "--lateness", wide, paths[name])
-			got, _ := reported(t, rules, alertsOf(t, r.out))
-			same(t, "alerts", want, got)
+			got, _ := reported(t, rules, harness.Alerts(t, r.out))
+			harness.Same(t, "alerts", want, got)
 			if len(want) < size {
 				t.Errorf("%d alerts of %d rules: that proves little", len(want), size)
 			}

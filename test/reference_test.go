@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/trailtide/trailtide/test/harness"
 )
 
 // wide is a lateness under which no event of the corpora is late.
@@ -33,13 +35,13 @@ func TestScanIsWhatTheReferenceSays(t *testing.T) {
 			if sum := summary(t, r.err); sum["events_read"] != int64(len(events)) || sum["events_invalid"] != 0 {
 				t.Errorf("%d events in the file, and the summary\n%s", len(events), r.err)
 			}
-			gotPlain, gotCounted := reported(t, rules, alertsOf(t, r.out))
-			same(t, "plain alerts", plainAlerts(rules, events), gotPlain)
+			gotPlain, gotCounted := reported(t, rules, harness.Alerts(t, r.out))
+			harness.Same(t, "plain alerts", plainAlerts(rules, events), gotPlain)
 			var want []string
 			for _, e := range episodes(t, rules, events) {
 				want = append(want, e.key())
 			}
-			same(t, "episodes", want, gotCounted)
+			harness.Same(t, "episodes", want, gotCounted)
 			plain, counted = plain+len(gotPlain), counted+len(gotCounted)
 		})
 	}
@@ -90,7 +92,7 @@ func thresholds() string {
 
 // Thresholds of every shape count what sorting all matches by time counts.
 func TestThresholdsAreWhatTheReferenceSays(t *testing.T) {
-	file := write(t, t.TempDir(), "thresholds.yaml", thresholds())
+	file := harness.Write(t, t.TempDir(), "thresholds.yaml", thresholds())
 	rules := rulesIn(t, file)
 	total := 0
 	for name, path := range corpora(t) {
@@ -98,12 +100,12 @@ func TestThresholdsAreWhatTheReferenceSays(t *testing.T) {
 			events := eventsIn(t, path)
 			r := must(t, "scan", "--output", "ndjson", "--no-builtin", "--rules", file, "--lateness", wide, path)
 			summary(t, r.err)
-			_, got := reported(t, rules, alertsOf(t, r.out))
+			_, got := reported(t, rules, harness.Alerts(t, r.out))
 			var want []string
 			for _, e := range episodes(t, rules, events) {
 				want = append(want, e.key())
 			}
-			same(t, "episodes", want, got)
+			harness.Same(t, "episodes", want, got)
 			total += len(got)
 		})
 	}
@@ -116,7 +118,7 @@ func TestThresholdsAreWhatTheReferenceSays(t *testing.T) {
 // twice, as S3 lays them out: the default lateness suffices, and the episodes
 // are those of one file, for any number of cores.
 func TestManyFilesCountAsOne(t *testing.T) {
-	file := write(t, t.TempDir(), "thresholds.yaml", thresholds())
+	file := harness.Write(t, t.TempDir(), "thresholds.yaml", thresholds())
 	rules := rulesIn(t, file)
 	events := eventsIn(t, corpora(t)["invictus"])
 	var want []string
@@ -144,14 +146,14 @@ func TestManyFilesCountAsOne(t *testing.T) {
 			name = strings.Replace(name, ".json.gz", ".ndjson", 1)
 			content = append(bytes.Join(part, []byte{'\n'}), '\n')
 		}
-		write(t, dir, name, string(content))
+		harness.Write(t, dir, name, string(content))
 	}
 	for _, jobs := range []string{"1", "4"} {
 		r := must(t, "scan", "--output", "ndjson", "--no-builtin", "--rules", file, "--lateness", "1h", "--jobs", jobs, dir)
 		if sum := summary(t, r.err); sum["events_late"] != 0 {
 			t.Errorf("%d events were late", sum["events_late"])
 		}
-		_, got := reported(t, rules, alertsOf(t, r.out))
-		same(t, "episodes with "+jobs+" jobs", want, got)
+		_, got := reported(t, rules, harness.Alerts(t, r.out))
+		harness.Same(t, "episodes with "+jobs+" jobs", want, got)
 	}
 }
