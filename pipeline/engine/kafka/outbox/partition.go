@@ -1,0 +1,367 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
+)
+
+// partition is a partition of the alerts topic that a consumer owns.
+type partition struct {
+	id       int32
+	producer *txn.Producer // used under consumer.op
+	known    *progress     // what the last owner knew; nil: nothing
+
+	next    int64 // after the last record that was polled
+	epoch   int32 // of that record's leader; -1: unknown
+	end     int64 // of the log, as last seen
+	done    int64 // after the last record that is known to be done
+	moved   bool  // the place has moved, and no transaction has noted it yet
+	passed  time.Time
+	letters []letter       // to be written with the next transaction
+	buried  map[int64]bool // offsets whose dead letters are durable, from the place on
+	doubt   *write         // a transaction whose outcome is unknown; used under consumer.op
+	nonce   int64          // tells transactions with one offset apart
+}
+
+// write is one transaction.
+type write struct {
+	letters []letter
+	records []*kgo.Record
+}
+
+// letter is a record of a sink's dead-letter topic.
+type letter struct {
+	V         int             `json:"v"`
+	Sink      string          `json:"sink"`
+	AlertID   string          `json:"alert_id,omitempty"`
+	Reason    string          `json:"reason"`
+	Partition int32           `json:"partition"`
+	Offset    *int64          `json:"offset,omitempty"`
+	Lost      *gap            `json:"lost,omitempty"` // alerts that nobody can read any more
+	Alert     json.RawMessage `json:"alert,omitempty"`
+}
+
+// gap is a range of offsets that retention has removed.
+type gap struct {
+	From  int64 `json:"from"`
+	To    int64 `json:"to"` // the first that is still there
+	Count int64 `json:"count"`
+}
+
+func newLetter(d *engine.DeadLetter, partition int32, offset int64) letter {
+	l := letter{Sink: d.Sink, AlertID: d.AlertID, Reason: d.Reason, Partition: partition, Offset: &offset}
+	if json.Valid(d.Body) {
+		l.Alert = d.Body
+	} else {
+		l.Alert, _ = json.Marshal(string(d.Body)) // a string always is JSON
+	}
+	return l
+}
+
+func (c *consumer) letterRecord(l letter) *kgo.Record {
+	l.V = 1
+	value, err := json.Marshal(&l)
+	if err != nil {
+		panic("a dead letter is JSON: " + err.Error())
+	}
+	return &kgo.Record{Topic: c.b.o.Names.Dead(c.sink), Key: []byte(l.AlertID), Value: value}
+}
+
+// assigned is the client's callback for new partitions.
+func (c *consumer) assigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	for _, ids := range added {
+		for _, id := range ids {
+			p, err := c.takeOver(c.b.ctx, id)
+			c.mu.Lock()
+			if err != nil {
+				c.broken = fmt.Errorf("take over partition %d: %w", id, err)
+			} else {
+				c.drop(id)
+				c.parts[id] = p
+			}
+			c.mu.Unlock()
+		}
+	}
+}
+
+// takeOver fences the last owner, and only then reads where it stood: after
+// that nothing can change it but ourselves.
+func (c *consumer) takeOver(ctx context.Context, id int32) (_ *partition, err error) {
+	start := time.Now()
+	p := &partition{id: id, epoch: -1, buried: map[int64]bool{}, nonce: start.UnixNano(), passed: start}
+	p.producer, err = txn.Open(ctx, txn.Options{
+		Client: c.b.o.Client, ID: c.b.o.Names.SinkGroup(c.sink) + "-" + strconv.Itoa(int(id)),
+		MetadataMinAge: c.b.o.MetadataMinAge, Log: c.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			p.producer.Close()
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	topic := c.b.o.Names.Alerts()
+	committed, err := c.b.adm.FetchOffsets(kadm.RequireStable(ctx), c.group)
+	if err == nil {
+		err = committed.Error()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch offsets of group %s: %w", c.group, err)
+	}
+	known, err := c.b.readProgress(ctx, c.sink)
+	if err != nil {
+		return nil, err
+	}
+	first, err := c.b.start(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p.known = known[id]
+	at, ok := committed.Lookup(topic, id)
+	switch {
+	case ok && at.At >= 0:
+		p.next = at.At
+	case p.known != nil: // the group's offset has expired
+		p.next = p.known.place
+	default:
+		p.next = first
+	}
+	if p.known != nil && p.known.place != p.next {
+		p.known = nil // somebody has moved the group's offset by hand
+	}
+	if p.done = p.next; p.known != nil {
+		p.done = p.known.next
+	}
+	c.log.Info("delivering alerts of a partition", zap.Int32("partition", id), zap.Int64("offset", p.next),
+		zap.Duration("took", time.Since(start)))
+	if first > p.next {
+		c.mourn(p, first)
+	}
+	return p, nil
+}
+
+// start is the first offset of a partition of the alerts topic.
+func (b *Outbox) start(ctx context.Context, id int32) (int64, error) {
+	topic := b.o.Names.Alerts()
+	list, err := b.adm.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = list.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find the start of %s: %w", topic, err)
+	}
+	o, ok := list.Lookup(topic, id)
+	if !ok {
+		return 0, fmt.Errorf("find the start of %s/%d: no such partition", topic, id)
+	}
+	return o.Offset, nil
+}
+
+// fell looks whether a gap in what was polled is one of retention.
+func (c *consumer) fell(p *partition) error {
+	first, err := c.b.start(c.b.ctx, p.id)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if first > p.next {
+		c.mourn(p, first)
+	}
+	return nil
+}
+
+// mourn counts what retention removed before the sink had it, says so, and
+// goes on at first.
+func (c *consumer) mourn(p *partition, first int64) {
+	g := gap{From: p.next, To: first, Count: first - p.next}
+	c.lost.Add(float64(g.Count))
+	c.log.Error("alerts are lost to the sink: retention removed them before they were delivered",
+		zap.Int32("partition", p.id), zap.Int64("from_offset", g.From), zap.Int64("to_offset", g.To-1), zap.Int64("records", g.Count))
+	p.letters = append(p.letters, letter{
+		Sink: c.sink, Partition: p.id, Lost: &g,
+		Reason: fmt.Sprintf("%d records of the alerts topic, offsets %d to %d, were removed by retention before they were delivered", g.Count, g.From, g.To-1),
+	})
+	p.next, p.moved = first, true
+}
+
+// places tells the client where to read: where takeOver found that the last
+// owner stood.
+func (c *consumer) places(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, partitions := range offsets {
+		for id := range partitions {
+			if p := c.parts[id]; p != nil {
+				partitions[id] = kgo.NewOffset().At(p.next)
+			} else {
+				delete(partitions, id)
+			}
+		}
+	}
+	return offsets, nil
+}
+
+// tries is how often an aborted transaction is made again at once; retryPause
+// comes between.
+const (
+	tries      = 20
+	retryPause = 50 * time.Millisecond
+)
+
+// commit makes a partition's place, what is known behind it, and letters
+// durable. A partition that is not ours any more is dropped, which is no error.
+func (c *consumer) commit(ctx context.Context, p *partition, letters []letter) error {
+	for n := 1; ; n++ {
+		err := c.try(ctx, p, letters)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, engine.ErrFenced):
+			c.log.Warn("another worker delivers this partition now", zap.Int32("partition", p.id))
+			c.mu.Lock()
+			if c.parts[p.id] == p {
+				c.drop(p.id)
+				c.broken = err
+			}
+			c.mu.Unlock()
+			return nil
+		case !errors.Is(err, engine.ErrAborted):
+			return fmt.Errorf("store the place of sink %s: %w", c.sink, err)
+		case n == tries:
+			c.mu.Lock()
+			c.broken = err
+			c.mu.Unlock()
+			return fmt.Errorf("store the place of sink %s: %w", c.sink, err)
+		}
+		timer := time.NewTimer(retryPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// try makes one transaction.
+func (c *consumer) try(ctx context.Context, p *partition, letters []letter) error {
+	if p.doubt != nil {
+		durable, err := p.producer.Settle(ctx)
+		if err != nil {
+			return err
+		}
+		if durable {
+			c.bury(p, p.doubt.letters)
+		}
+		p.doubt = nil
+	}
+	// The membership comes before the look at whether the partition is ours: if
+	// it goes to another worker after that, the generation is not the one that we
+	// claim, and the broker refuses.
+	member, generation := c.cl.GroupMetadata()
+	c.mu.Lock()
+	if c.parts[p.id] != p {
+		c.mu.Unlock()
+		return nil
+	}
+	state := c.progress(p)
+	var all []letter
+	for _, l := range slices.Concat(p.letters, letters) {
+		if l.Offset == nil || !p.buried[*l.Offset] {
+			all = append(all, l)
+		}
+	}
+	p.nonce++
+	offsets := &txn.Offsets{Group: c.group, Member: member, Instance: c.b.o.InstanceID, Generation: generation}
+	offsets.Add(c.b.o.Names.Alerts(), p.id, txn.Offset{Offset: state.place, Epoch: p.epoch, Metadata: strconv.FormatInt(p.nonce, 36)})
+	own := len(p.letters)
+	c.mu.Unlock()
+
+	records := []*kgo.Record{{Topic: c.b.o.Names.Notify(), Key: []byte(notifyKey(c.sink, p.id)), Value: state.encode()}}
+	for _, l := range all {
+		records = append(records, c.letterRecord(l))
+	}
+	err := p.producer.Commit(ctx, records, offsets)
+	if errors.Is(err, txn.ErrUnsettled) {
+		p.doubt = &write{letters: all, records: records}
+	}
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.letters = p.letters[own:]
+	if c.parts[p.id] != p {
+		return nil
+	}
+	c.pending = slices.DeleteFunc(c.pending, func(e *entry) bool { return e.p == p && e.done })
+	p.done, p.moved, p.passed = max(p.done, state.next), c.place(p) > state.place, time.Now()
+	for offset := range p.buried {
+		if offset < state.place {
+			delete(p.buried, offset)
+		}
+	}
+	for _, l := range all {
+		if l.Offset != nil && *l.Offset >= state.place {
+			p.buried[*l.Offset] = true
+		}
+	}
+	c.observe(p)
+	return nil
+}
+
+// bury notes letters that turned out to be durable.
+func (c *consumer) bury(p *partition, letters []letter) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range letters {
+		if l.Offset != nil {
+			p.buried[*l.Offset] = true
+		}
+	}
+	p.letters = slices.DeleteFunc(p.letters, func(l letter) bool {
+		return slices.ContainsFunc(letters, func(w letter) bool { return w.Lost != nil && w.Lost == l.Lost })
+	})
+}
+
+// progress is what is to be stored of p. Of alerts behind the last one that is
+// done or was tried nothing is worth storing. c.mu is held.
+func (c *consumer) progress(p *partition) *progress {
+	s := &progress{place: c.place(p), next: p.done}
+	var open []attempt
+	for _, e := range c.pending {
+		switch {
+		case e.p != p:
+		case e.done:
+			s.next = max(s.next, e.attempt.offset+1)
+		default:
+			open = append(open, e.attempt)
+			if e.attempt.attempts > 0 {
+				s.next = max(s.next, e.attempt.offset+1)
+			}
+		}
+	}
+	s.next = max(s.next, s.place)
+	for _, a := range open {
+		if a.offset < s.next {
+			s.open = append(s.open, a)
+		}
+	}
+	return s
+}
