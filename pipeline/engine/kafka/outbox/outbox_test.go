@@ -185,7 +185,7 @@ func TestTakeover(t *testing.T) {
 	one := f.open()
 	one.register(t, engine.FromOldest, "soc")
 	f.tell("a", "b", "-", "c", "d")
-	f.tell("e", "f")
+	f.tell("e", "f", "g", "h", "i", "j")
 	entries := one.read(t, "soc", "a", "b", "c", "d", "e", "f")
 	first := time.Now().Add(-time.Minute).Truncate(time.Millisecond).UTC()
 	// a and c delivered, b failed twice, d is dead, e and f were not tried.
@@ -398,7 +398,7 @@ func TestFellOff(t *testing.T) {
 	if lost := w.metric("trailtide_outbox_lost_total"); lost != 3 {
 		t.Errorf("aborted records count as lost: %v", lost)
 	}
-	f.tell("e", "f")
+	f.tell("e", "f", "g", "h", "i", "j")
 	next := p.next // after what was just taken
 	f.truncate(t, next+1)
 	if err := c.took(&kgo.FetchPartition{Partition: 0, HighWatermark: next + 2, Records: []*kgo.Record{{Offset: next + 1, Value: []byte("{}")}}}); err != nil {
