@@ -12,6 +12,7 @@ type metrics struct {
 	failures, commitFailures           prometheus.Counter
 	truncated, lost, rewound, rebegun  prometheus.Counter
 	records, bytes, controlRecordsSeen prometheus.Counter
+	undrained                          prometheus.Counter // of shared partitions
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -33,10 +34,11 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		rebegun:            counter("topics_remade_total", "Topics that were deleted and made again; each is read from its start."),
 		records:            counter("records_total", "Records read."),
 		bytes:              counter("bytes_total", "Bytes of the values of the records read."),
+		undrained:          counter("partitions_lost_undrained_total", "Partitions that went to another worker before all that was read of them here was committed; it is read again there."),
 		controlRecordsSeen: counter("control_records_total", "Transaction markers read; they hold no event."),
 	}
 	r.MustRegister(m.assigned, m.lag, m.failures, m.commitFailures, m.truncated, m.lost, m.rewound, m.rebegun,
-		m.records, m.bytes, m.controlRecordsSeen)
+		m.records, m.bytes, m.controlRecordsSeen, m.undrained)
 	return m
 }
 

@@ -57,6 +57,11 @@ type Options struct {
 	// SessionTimeout of the group membership, 100 ms at least; brokers have bounds
 	// of their own. Default 45 s.
 	SessionTimeout time.Duration `yaml:"session_timeout"`
+	// DrainWithin is how long a partition that goes to another worker may wait for
+	// the commit of what was read of it; what is not committed by then is read
+	// again there. Less than SessionTimeout; default 10 s, or half of
+	// SessionTimeout if that is less. Only of shared partitions (the fleet).
+	DrainWithin time.Duration `yaml:"drain_within"`
 	// MaxPollRecords bounds one batch. Default 1,000.
 	MaxPollRecords int `yaml:"max_poll_records"`
 	// FetchMaxBytes bounds what one fetch from one broker may bring, compressed.
@@ -79,6 +84,7 @@ func (o *Options) setDefaults() {
 	def(&o.Isolation, readCommitted)
 	def(&o.IdleAfter, time.Minute)
 	def(&o.SessionTimeout, 45*time.Second)
+	def(&o.DrainWithin, min(10*time.Second, o.SessionTimeout/2))
 	def(&o.MaxPollRecords, 1000)
 	def(&o.FetchMaxBytes, 8<<20)
 	def(&o.LagInterval, time.Second)
@@ -136,6 +142,7 @@ func (o *Options) Validate() error {
 	}{
 		{"idle_after", o.IdleAfter},
 		{"session_timeout", o.SessionTimeout},
+		{"drain_within", o.DrainWithin},
 		{"lag_interval", o.LagInterval},
 		{"metadata_min_age", o.MetadataMinAge},
 	} {
@@ -145,6 +152,11 @@ func (o *Options) Validate() error {
 	}
 	if o.SessionTimeout > 0 && o.SessionTimeout < 100*time.Millisecond {
 		bad("session_timeout: must be 100ms at least")
+	}
+	session := o.SessionTimeout
+	def(&session, 45*time.Second)
+	if o.DrainWithin >= session {
+		bad("drain_within: must be less than session_timeout, %v", session)
 	}
 	if o.LagInterval > 0 && o.LagInterval < time.Millisecond {
 		bad("lag_interval: must be 1ms at least")

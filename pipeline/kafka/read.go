@@ -62,6 +62,9 @@ func (s *consumer) fetchErrors(fetches kgo.Fetches) {
 			s.fail(fmt.Errorf("read: %w", err))
 			return
 		}
+		if part := s.assigned[topicPartition{topic, p}]; part != nil && part.owner != 0 && !part.begun {
+			part.dropped = true // the client could not learn its offset, and has given it up
+		}
 		s.fail(fmt.Errorf("read %s: %w", topicPartition{topic, p}, err))
 	})
 }
@@ -74,9 +77,16 @@ func (s *consumer) truncated(tp topicPartition, loss *kgo.ErrDataLoss) {
 	s.metrics.truncated.Add(float64(lost))
 	s.o.Log.Error("a partition's log may have lost what was read; reading goes on before",
 		zap.Stringer("partition", tp), zap.Int64("records", lost), zap.Error(loss))
-	if s.assigned[tp] != nil && loss.ResetTo >= 0 {
+	if p := s.assigned[tp]; p != nil && !p.quiet && loss.ResetTo >= 0 {
 		s.setPosition(tp, position{loss.ResetTo, loss.ResetToEpoch, s.topics[tp.topic]})
 	}
+}
+
+// failed is fail for those who do not hold mu.
+func (s *consumer) failed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail(err)
 }
 
 // fail notes a failure, logged once until it is over. The caller holds mu.

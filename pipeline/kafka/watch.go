@@ -19,20 +19,25 @@ const goneAfter = 5
 // watch asks how the partitions stand, and writes durable positions to the
 // group, every LagInterval until ctx ends.
 func (s *Source) watch(ctx context.Context) {
-	tick := time.NewTicker(s.o.LagInterval)
-	defer tick.Stop()
-	for {
-		call, cancel := context.WithTimeout(ctx, max(5*s.o.LagInterval, 5*time.Second))
+	s.repeat(ctx, func(call context.Context) {
 		if err := s.look(call); err != nil && ctx.Err() == nil {
-			s.mu.Lock()
-			s.fail(err)
-			s.mu.Unlock()
+			s.failed(err)
 		}
 		if err := s.report(call); err != nil && ctx.Err() == nil {
 			// The engine's positions count; this only keeps other tools from seeing the newest lag.
 			s.metrics.commitFailures.Inc()
 			s.o.Log.Debug("positions were not written to the group yet", zap.Error(err))
 		}
+	})
+}
+
+// repeat calls do every LagInterval until ctx ends, with a deadline for each call.
+func (s *consumer) repeat(ctx context.Context, do func(ctx context.Context)) {
+	tick := time.NewTicker(s.o.LagInterval)
+	defer tick.Stop()
+	for {
+		call, cancel := context.WithTimeout(ctx, max(5*s.o.LagInterval, 5*time.Second))
+		do(call)
 		cancel()
 		select {
 		case <-ctx.Done():
@@ -171,6 +176,12 @@ func (s *consumer) remade(details kadm.TopicDetails) {
 			s.purged[topic] = true
 		}
 	}
+	for tp, p := range s.assigned {
+		if _, there := details[tp.topic]; there && p.dropped && !s.purged[tp.topic] {
+			purge = append(purge, tp.topic)
+			s.purged[tp.topic] = true
+		}
+	}
 	s.mu.Unlock()
 	s.cl.PurgeTopicsFromConsuming(purge...)
 	if s.regex == nil && len(add) > 0 {
@@ -227,6 +238,10 @@ func (s *Source) mend(now time.Time) {
 	if !s.completeLocked() {
 		calm = 10 * s.o.LagInterval
 	}
+	s.mendAfter(now, calm)
+}
+
+func (s *consumer) mendAfter(now time.Time, calm time.Duration) {
 	if s.problem.err != nil && now.Sub(s.problem.at) > calm {
 		s.o.Log.Info("Kafka can be read again")
 		s.problem = problem{}
@@ -273,7 +288,7 @@ func (s *consumer) removed(starts kadm.ListedOffsets) {
 	for tp, p := range s.assigned {
 		pos, known := s.next[tp]
 		start, listed := starts.Lookup(tp.topic, tp.partition)
-		if known && listed && pos.offset == p.seen && start.Offset > pos.offset {
+		if known && listed && !p.quiet && pos.offset == p.seen && start.Offset > pos.offset {
 			s.lost(tp, pos.offset, start.Offset-pos.offset)
 			s.setPosition(tp, position{start.Offset, -1, s.topics[tp.topic]})
 		}
