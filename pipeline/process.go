@@ -72,8 +72,6 @@ type ruleset struct {
 	known alerting.Rules
 }
 
-func newRuleset(rs *matcher.Ruleset) *ruleset { return &ruleset{rs, alerting.RulesOf(rs)} }
-
 // lane takes batches through unwrapping and matching. It does no I/O and
 // starts nothing; one goroutine owns it.
 type lane struct {

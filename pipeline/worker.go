@@ -25,6 +25,8 @@ type Options struct {
 	Source Source
 	Engine engine.Engine
 	Rules  *matcher.Ruleset
+	// Describe makes what the alert stage knows of a rule set; nil: alerting.RulesOf.
+	Describe func(rs *matcher.Ruleset) alerting.Rules
 	// Open opens what matching hands its results to, in place of the alert stage
 	// on partition 0 of Engine, and answers the committed positions of the source.
 	Open func(ctx context.Context) (Stage, map[string][]byte, error)
@@ -65,6 +67,9 @@ func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Describe == nil {
+		o.Describe = alerting.RulesOf
+	}
 }
 
 // Worker moves batches from a source through matching and counting to commits.
@@ -88,7 +93,7 @@ func New(o Options) (*Worker, error) {
 	}
 	o.setDefaults()
 	w := &Worker{o: o, problem: errStarting, metrics: newMetrics(o.Registerer)}
-	w.rules.Store(newRuleset(o.Rules))
+	w.rules.Store(&ruleset{o.Rules, o.Describe(o.Rules)})
 	w.metrics.rules.Set(float64(len(o.Rules.Rules())))
 	return w, nil
 }
@@ -96,7 +101,7 @@ func New(o Options) (*Worker, error) {
 // SetRules makes rs the rules of every batch that is matched from now on.
 // Windows of rules whose Hash is unchanged keep their state. Safe while running.
 func (w *Worker) SetRules(rs *matcher.Ruleset) {
-	w.rules.Store(newRuleset(rs))
+	w.rules.Store(&ruleset{rs, w.o.Describe(rs)})
 	w.metrics.rules.Set(float64(len(rs.Rules())))
 }
 

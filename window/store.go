@@ -10,6 +10,12 @@ import (
 	"time"
 )
 
+// Defaults of Options.
+const (
+	DefaultMaxKeys  = 2_000_000
+	DefaultMaxBytes = 256 << 20
+)
+
 // Options of a Store. The zero value means the defaults.
 type Options struct {
 	Shards      int           // independent parts of the store; rounded up to a power of two; default 8, at most 1024
@@ -24,8 +30,8 @@ func (o *Options) complete() error {
 		return errors.New("a bound is negative")
 	}
 	o.Shards = cmp.Or(o.Shards, 8)
-	o.MaxKeys = cmp.Or(o.MaxKeys, 2_000_000)
-	o.MaxBytes = cmp.Or(o.MaxBytes, 256<<20)
+	o.MaxKeys = cmp.Or(o.MaxKeys, DefaultMaxKeys)
+	o.MaxBytes = cmp.Or(o.MaxBytes, DefaultMaxBytes)
 	o.MaxMembers = cmp.Or(o.MaxMembers, 4096)
 	o.ForgetAfter = cmp.Or(o.ForgetAfter, 7*24*time.Hour)
 	var errs []error

@@ -10,6 +10,9 @@ import (
 	"github.com/trailtide/trailtide/window"
 )
 
+// DefaultMaxSeen is Options.MaxSeen where it is not set.
+const DefaultMaxSeen = 1_000_000
+
 // Options of a Stage. Zero values are the defaults.
 type Options struct {
 	Lateness    time.Duration // how far behind its partition an event may be; default 15 m
@@ -32,7 +35,7 @@ func (o *Options) setDefaults() {
 		o.DedupWindow = 24 * time.Hour
 	}
 	if o.MaxSeen <= 0 {
-		o.MaxSeen = 1_000_000
+		o.MaxSeen = DefaultMaxSeen
 	}
 }
 
@@ -133,7 +136,11 @@ func (s *Stage) Idle(name string, t int64) { s.marks.Idle(name, t) }
 
 // Resume opens every source partition that the restored state knows, at its
 // time: it holds the watermark until somebody tells more of it, or closes it.
-func (s *Stage) Resume() { s.marks.Resume() }
+// Not to be called within an interval: it is not undone.
+func (s *Stage) Resume() {
+	s.marks.Resume()
+	s.marks.Commit()
+}
 
 // Partitions are the source partitions that the state knows.
 func (s *Stage) Partitions() []string { return s.marks.Partitions() }

@@ -1,6 +1,9 @@
 package repartition
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Marker tells how far a worker has brought its source partitions: all their
 // matches up to the times are before it in the repartition partition.
@@ -17,7 +20,7 @@ type Marker struct {
 // Part is how one source partition stands. Times are Unix nanoseconds.
 type Part struct {
 	Name    string
-	Reached int64 // greatest event time so far; math.MinInt64: none yet
+	Reached int64 // greatest event time so far; NoTime: none yet
 	Idle    int64 // wall clock time at which its reader stood at its end for idle_after; 0: it did not
 	Live    bool  // read to its end a moment ago
 }
@@ -64,3 +67,6 @@ func (r *reader) marker() *Marker {
 	}
 	return m
 }
+
+// NoTime is the time of a partition of which none is known.
+const NoTime = math.MinInt64

@@ -32,6 +32,10 @@ type Record struct {
 	Marker *Marker
 }
 
+// ErrNewer: a newer version of the program wrote the record. This one must not
+// go on, for it would lose what the record says.
+var ErrNewer = errors.New("a newer version wrote this")
+
 var errDamaged = errors.New("repartition record is damaged")
 
 // Decode reads a record. rule answers the rules that records before it brought,
@@ -39,7 +43,7 @@ var errDamaged = errors.New("repartition record is damaged")
 func Decode(b []byte, rule func(hash uint64) *alerting.Rule) (Record, error) {
 	r := &reader{b: b}
 	if v := r.byte(); r.err == nil && v != version {
-		return Record{}, fmt.Errorf("repartition record has format %d, this version reads %d", v, version)
+		return Record{}, fmt.Errorf("%w: repartition record of format %d, this version reads %d", ErrNewer, v, version)
 	}
 	var out Record
 	switch kind := r.byte(); kind {
@@ -50,7 +54,7 @@ func Decode(b []byte, rule func(hash uint64) *alerting.Rule) (Record, error) {
 	case kindMarker:
 		out.Marker = r.marker()
 	default:
-		r.fail(fmt.Errorf("repartition record is of kind %d, which this version does not know", kind))
+		r.fail(fmt.Errorf("%w: repartition record of kind %d", ErrNewer, kind))
 	}
 	if r.err != nil {
 		return Record{}, r.err

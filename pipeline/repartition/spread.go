@@ -127,6 +127,9 @@ func chainedHash(hash uint64, w *way) uint64 {
 	return xxhash.Sum64(b)
 }
 
+// Knows says that the spread has a way of its own for a rule.
+func (s *Spread) Knows(r *alerting.Rule) bool { return s.ways[r] != nil }
+
 // Partition answers which of n repartition partitions a match belongs to.
 func (s *Spread) Partition(ev *alerting.Event, m *alerting.Match, n int) int {
 	return int(s.sum(ev, m) % uint64(n)) //nolint:gosec // less than n
