@@ -1,0 +1,151 @@
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+)
+
+// Sync makes leases for the listed shards that need one, parents before
+// children, and deletes those that are finished and whose children have
+// checkpoints. Any worker may call it at any time; two at once do no harm.
+// Every worker must call it once for each stream, or it takes nothing of it; of
+// one stream one call at a time, each with a listing begun after the call before.
+// It waits for a random part of TakeEvery first, lest all do the same at once.
+func (c *Coordinator) Sync(ctx context.Context, l Listing) error {
+	switch l.Start {
+	case "":
+		l.Start = TrimHorizon
+	case TrimHorizon, Latest, AtTimestamp:
+	default:
+		return fmt.Errorf("lease: start %q: want %s, %s or %s", l.Start, TrimHorizon, Latest, AtTimestamp)
+	}
+	shards := shardsByID(l.Shards)
+	if len(shards) == 0 {
+		return fmt.Errorf("lease: the listing of stream %q has no shard", l.Stream)
+	}
+	if err := c.sync(ctx, l, shards); err != nil {
+		return fmt.Errorf("making the leases of stream %q: %w", l.Stream, err)
+	}
+	c.mu.Lock()
+	// One goroutine lists and calls: this listing was begun after the last call.
+	c.listings[l.Stream] = listing{shards: shards, after: c.synced[l.Stream]}
+	c.synced[l.Stream] = time.Now()
+	c.mu.Unlock()
+	signal(c.kick)
+	return nil
+}
+
+// syncAttempts bounds how often another worker may be met that does the same.
+const syncAttempts = 20
+
+func (c *Coordinator) sync(ctx context.Context, l Listing, shards map[string]Shard) error {
+	for range syncAttempts {
+		if !sleep(ctx, rand.N(c.o.TakeEvery/4+1)) {
+			return ctx.Err()
+		}
+		rows, err := c.store.scan(ctx)
+		if err != nil {
+			return err
+		}
+		f := newFamily(l.Stream, l.Start, shards, rows)
+		missing := f.missing()
+		if len(missing) == 0 {
+			c.clean(ctx, f.over())
+			return nil
+		}
+		met := false
+		for _, generation := range missing {
+			if met, err = c.create(ctx, generation); err != nil {
+				return err
+			}
+			if met {
+				break
+			}
+		}
+		if !met {
+			return nil
+		}
+	}
+	return errors.New("other workers make them all the time")
+}
+
+// create makes leases at once. met: another worker was quicker with one.
+func (c *Coordinator) create(ctx context.Context, rows []row) (met bool, err error) {
+	var others atomic.Bool
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxTakes)
+	for _, r := range rows {
+		g.Go(func() error {
+			if others.Load() {
+				return nil
+			}
+			return c.store.retry(ctx, 5, func() error {
+				made, err := c.store.create(ctx, r)
+				if err == nil && !made {
+					others.Store(true)
+				}
+				if made {
+					c.log.Info("lease made", zap.String("lease", r.key), zap.String("start", r.checkpoint.Sequence))
+				}
+				return err
+			})
+		})
+	}
+	err = g.Wait()
+	return others.Load(), err
+}
+
+// clean deletes finished leases. What fails is there the next time.
+func (c *Coordinator) clean(ctx context.Context, rows []row) {
+	for _, r := range rows {
+		if err := c.store.remove(ctx, r); err != nil {
+			if !errors.Is(err, errRefused) {
+				c.log.Warn("finished lease could not be deleted", zap.Error(err))
+			}
+			continue
+		}
+		c.log.Info("finished lease deleted", zap.String("lease", r.key))
+	}
+}
+
+// Retire deletes all leases of a stream that exists no more
+// ("account:stream:creationEpoch"). Those held here end. A table of one stream
+// cannot be retired: its keys do not tell the old stream from the new one.
+func (c *Coordinator) Retire(ctx context.Context, stream string) error {
+	if stream == "" {
+		return errors.New("lease: a table of one stream cannot be retired; delete the table")
+	}
+	c.mu.Lock()
+	delete(c.listings, stream)
+	c.mu.Unlock()
+	for _, l := range c.leases() {
+		if l.Stream() == stream {
+			l.cancel(errRetired)
+		}
+	}
+	rows, err := c.store.scan(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.stream != stream {
+			continue
+		}
+		if err := c.store.retry(ctx, 5, func() error { return c.store.discard(ctx, r.key) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jitter is d, a fifth more or less.
+func jitter(d time.Duration) time.Duration {
+	return d*4/5 + rand.N(d*2/5+1)
+}
