@@ -33,7 +33,9 @@ func (s *stateFlag) open(ctx context.Context) (*sqlite.Reader, error) {
 		if err != nil {
 			return nil, usageError(err)
 		}
-		path = c.SQLite.Path
+		if path = c.alertsPath(); path == "" {
+			return nil, usageError(fmt.Errorf("%s: no store is configured: this worker keeps no alerts; name the configuration of the one that does", s.config))
+		}
 	}
 	if path == "" {
 		return nil, usageError(errors.New("name the state file: --state FILE or --config FILE"))

@@ -20,21 +20,24 @@ import (
 // Config is the worker's configuration file. Fields that are left out take the
 // default that their comment names.
 type Config struct {
-	Rules          RulesConfig    `yaml:"rules"`
-	Enrich         enrich.Options `yaml:"enrich"`
-	Source         SourceConfig   `yaml:"source"`
-	Engine         string         `yaml:"engine"` // sqlite (default)
-	SQLite         SQLiteConfig   `yaml:"sqlite"`
-	CommitInterval time.Duration  `yaml:"commit_interval"` // default 200ms
-	Lanes          int            `yaml:"lanes"`           // goroutines that match; default: one a core
-	Validate       string         `yaml:"validate"`        // lazy (default) or full
-	Limits         LimitsConfig   `yaml:"limits"`
-	Windows        WindowsConfig  `yaml:"windows"`
-	Sinks          []SinkConfig   `yaml:"sinks"`
-	Admin          AdminConfig    `yaml:"admin"`
-	Pprof          PprofConfig    `yaml:"pprof"`
-	Log            LogConfig      `yaml:"log"`
-	StopWithin     time.Duration  `yaml:"stop_within"` // deadline of a graceful stop; default 20s
+	Rules          RulesConfig       `yaml:"rules"`
+	Enrich         enrich.Options    `yaml:"enrich"`
+	Source         SourceConfig      `yaml:"source"`
+	Engine         string            `yaml:"engine"` // sqlite (default) or kafka
+	SQLite         SQLiteConfig      `yaml:"sqlite"`
+	Kafka          KafkaEngineConfig `yaml:"kafka"`
+	Store          StoreConfig       `yaml:"store"`
+	Notify         *bool             `yaml:"notify"`          // false: alerts are saved and nobody is told; default true
+	CommitInterval time.Duration     `yaml:"commit_interval"` // default 200ms
+	Lanes          int               `yaml:"lanes"`           // goroutines that match; default: one a core
+	Validate       string            `yaml:"validate"`        // lazy (default) or full
+	Limits         LimitsConfig      `yaml:"limits"`
+	Windows        WindowsConfig     `yaml:"windows"`
+	Sinks          []SinkConfig      `yaml:"sinks"`
+	Admin          AdminConfig       `yaml:"admin"`
+	Pprof          PprofConfig       `yaml:"pprof"`
+	Log            LogConfig         `yaml:"log"`
+	StopWithin     time.Duration     `yaml:"stop_within"` // deadline of a graceful stop; default 20s
 }
 
 // RulesConfig says which rules are in force.
@@ -109,8 +112,7 @@ func LoadConfig(path string) (*Config, error) {
 }
 
 func (c *Config) setDefaults(dir string) {
-	def(&c.Engine, "sqlite")
-	def(&c.SQLite.Path, "trailtide.db")
+	def(&c.Engine, engineSQLite)
 	def(&c.CommitInterval, 200*time.Millisecond)
 	def(&c.Validate, "lazy")
 	def(&c.Admin.Listen, defaultAdmin)
@@ -127,8 +129,8 @@ func (c *Config) setDefaults(dir string) {
 	for i := range c.Rules.Paths {
 		c.Rules.Paths[i] = relativeTo(dir, c.Rules.Paths[i])
 	}
-	c.SQLite.Path = relativeTo(dir, c.SQLite.Path)
 	c.Enrich.Relative(dir)
+	c.setFleetDefaults(dir)
 }
 
 func def[T comparable](field *T, value T) {
@@ -150,9 +152,7 @@ func relativeTo(dir, path string) string {
 func (c *Config) validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Engine != "sqlite" {
-		bad("engine: %q is not an engine: sqlite", c.Engine)
-	}
+	errs = append(errs, c.validateFleet()...)
 	oneOf := func(field, value string, words ...string) {
 		if !slices.Contains(words, value) {
 			bad("%s: %q is not one of %s", field, value, strings.Join(words, ", "))
