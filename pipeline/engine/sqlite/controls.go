@@ -34,17 +34,24 @@ func Say(ctx context.Context, path string, r *control.Record) error {
 	return errors.Join(w.update(ctx, func(x *tx) error { return putControl(x, r) }), w.close())
 }
 
-// Control stores what people said, the keys of records that are gone, and how
-// far the topics were read that this came from, in one step.
-func (e *Engine) Control(ctx context.Context, records []*control.Record, gone []string, positions map[string][]byte) error {
+// ControlChange is a record under its key; nil: the key is gone.
+type ControlChange struct {
+	Key    string
+	Record *control.Record
+}
+
+// Control stores what people said, in its order, and how far the topics were
+// read that this came from, in one step.
+func (e *Engine) Control(ctx context.Context, changes []ControlChange, positions map[string][]byte) error {
 	err := e.w.update(ctx, func(x *tx) error {
-		for _, r := range records {
-			if err := putControl(x, r); err != nil {
-				return err
+		for _, c := range changes {
+			var err error
+			if c.Record != nil {
+				err = putControl(x, c.Record)
+			} else {
+				err = x.exec("DELETE FROM controls WHERE key = ?", c.Key)
 			}
-		}
-		for _, key := range gone {
-			if err := x.exec("DELETE FROM controls WHERE key = ?", key); err != nil {
+			if err != nil {
 				return err
 			}
 		}

@@ -106,8 +106,11 @@ func (f *fleet) open(change ...func(*Options)) *worker {
 	return w
 }
 
-func (w *worker) metric(name string) (sum float64) {
-	families, err := w.registry.Gather()
+func (w *worker) metric(name string) float64 { return metric(w.registry, name) }
+
+// metric is the sum of a metric over its labels.
+func metric(r *prometheus.Registry, name string) (sum float64) {
+	families, err := r.Gather()
 	if err != nil {
 		return -1
 	}

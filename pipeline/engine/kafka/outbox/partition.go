@@ -127,7 +127,7 @@ func (c *consumer) takeOver(ctx context.Context, id int32) (_ *partition, err er
 	if err != nil {
 		return nil, err
 	}
-	first, err := c.b.start(ctx, id)
+	first, end, err := c.b.bounds(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -144,6 +144,11 @@ func (c *consumer) takeOver(ctx context.Context, id int32) (_ *partition, err er
 	if p.known != nil && p.known.place != p.next {
 		p.known = nil // somebody has moved the group's offset by hand
 	}
+	if p.next > end {
+		c.log.Error("the alerts topic ends before the place of the sink: it was made anew, and is read from its start",
+			zap.Int32("partition", id), zap.Int64("offset", p.next), zap.Int64("end", end))
+		p.next, p.known = first, nil
+	}
 	if p.done = p.next; p.known != nil {
 		p.done = p.known.next
 	}
@@ -155,26 +160,29 @@ func (c *consumer) takeOver(ctx context.Context, id int32) (_ *partition, err er
 	return p, nil
 }
 
-// start is the first offset of a partition of the alerts topic.
-func (b *Outbox) start(ctx context.Context, id int32) (int64, error) {
+// bounds are the first offset of a partition of the alerts topic, and the one
+// after its last.
+func (b *Outbox) bounds(ctx context.Context, id int32) (first, end int64, err error) {
 	topic := b.o.Names.Alerts()
-	list, err := b.adm.ListStartOffsets(ctx, topic)
-	if err == nil {
-		err = list.Error()
-	}
+	starts, err := listed(b.adm.ListStartOffsets(ctx, topic))
 	if err != nil {
-		return 0, fmt.Errorf("find the start of %s: %w", topic, err)
+		return 0, 0, err
 	}
-	o, ok := list.Lookup(topic, id)
-	if !ok {
-		return 0, fmt.Errorf("find the start of %s/%d: no such partition", topic, id)
+	ends, err := listed(b.adm.ListEndOffsets(ctx, topic))
+	if err != nil {
+		return 0, 0, err
 	}
-	return o.Offset, nil
+	start, ok := starts.Lookup(topic, id)
+	stop, also := ends.Lookup(topic, id)
+	if !ok || !also {
+		return 0, 0, fmt.Errorf("list offsets of the alerts topic: no partition %d", id)
+	}
+	return start.Offset, stop.Offset, nil
 }
 
 // fell looks whether a gap in what was polled is one of retention.
 func (c *consumer) fell(p *partition) error {
-	first, err := c.b.start(c.b.ctx, p.id)
+	first, _, err := c.b.bounds(c.b.ctx, p.id)
 	if err != nil {
 		return err
 	}
