@@ -5,7 +5,7 @@ FUZZTIME ?= 20000x
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e lint fmt fuzz bench demo check-clean vocabulary clean help
+.PHONY: all build test race e2e test-kafka lint fmt fuzz bench demo check-clean vocabulary clean help
 
 all: lint test ## lint and test
 
@@ -25,6 +25,9 @@ race: ## run every test under the race detector
 e2e: ## the end-to-end suites in full: a million events, 50 kills, bombs of 4 GiB
 	TRAILTIDE_E2E_EVENTS=1000000 TRAILTIDE_E2E_KILLS=50 TRAILTIDE_E2E_KILL_EVENTS=60000 \
 	TRAILTIDE_E2E_BOMB_MIB=4096 TRAILTIDE_E2E_RULES=500 $(GO) test -count=1 -timeout 60m ./test/...
+
+test-kafka: ## the suites against real Apache Kafka; needs Java 17 or newer, and Maven
+	TRAILTIDE_KAFKA=real $(GO) test -count=1 -p 1 -timeout 25m ./test/kafkabroker ./test/kafka
 
 lint: ## golangci-lint: style, bugs, and the direction of imports
 	$(TOOL) golangci-lint run ./...

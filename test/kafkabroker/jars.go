@@ -135,7 +135,11 @@ func archive(ctx context.Context, jars, dir string) error {
 	if err := errors.Join(c.Node(1).Stop(), c.Close()); err != nil {
 		return err
 	}
-	return os.Rename(filepath.Join(dir, archiveFile), filepath.Join(jars, archiveFile))
+	err = os.Rename(filepath.Join(dir, archiveFile), filepath.Join(jars, archiveFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // not every Java makes one
+	}
+	return err
 }
 
 // classPath lists the jars in a fixed order and by their names alone, so that

@@ -145,7 +145,7 @@ func New(ctx context.Context, o Options) (c *Cluster, err error) {
 		return nil, err
 	}
 	listeners := append([]Listener{Plaintext, controller}, o.Listeners...)
-	ports, err := freePorts(ctx, o.Nodes*len(listeners))
+	ports, err := FreePorts(ctx, o.Nodes*len(listeners))
 	if err != nil {
 		return nil, err
 	}

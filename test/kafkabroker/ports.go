@@ -10,10 +10,10 @@ import (
 	"net"
 )
 
-// freePorts finds ports that nobody listens on, below those that systems give
+// FreePorts finds ports that nobody listens on, below those that systems give
 // to outgoing connections: else a client that dials a dead broker again and
 // again could be given the broker's own port.
-func freePorts(ctx context.Context, n int) ([]int, error) {
+func FreePorts(ctx context.Context, n int) ([]int, error) {
 	const low, high = 15_000, 30_000
 	var held []net.Listener
 	defer func() {
