@@ -58,7 +58,8 @@ type standing struct {
 	back []row
 	// free are leasable and nobody's, by key; overdue those that stayed so too long.
 	free, overdue []row
-	// asked are leases of mine that others want.
+	// kept is how many I hold, asked those of them that others want.
+	kept  int
 	asked []row
 	// unjudged tells that the shards must be listed to judge a lease.
 	unjudged bool
@@ -96,6 +97,7 @@ func (b *board) stand(rows []row, me string, held map[string]bool, listings map[
 		switch {
 		case held[r.key] && r.owner == me:
 			st.countOwned(r)
+			st.kept++
 			if r.handOver != "" {
 				st.asked = append(st.asked, r)
 			}

@@ -145,7 +145,7 @@ func (c *Coordinator) renew(l *Lease, served <-chan struct{}) bool {
 			}
 		}
 		c.metrics.renewalsFailed.Inc()
-		timer := time.NewTimer(min(backoff(attempt), c.o.RenewEvery/2))
+		timer := time.NewTimer(min(backoff(attempt), c.o.RenewEvery/12+rand.N(c.o.RenewEvery/12+1)))
 		select {
 		case <-timer.C:
 		case <-served:

@@ -95,12 +95,13 @@ func richest(count map[string]int, owned map[string][]row) string {
 }
 
 // grants are the leases that I hand over to who asked: as many as leave me my
-// fair share. The others are declined.
+// fair share. The others are declined, and counted as mine again. What is on
+// its way to me does not count: it may not come.
 func (st *standing) grants(draining map[string]bool) (granted, declined []row) {
-	mine := st.count[st.me]
+	mine := st.kept
 	for _, r := range st.asked {
-		if !draining[r.key] {
-			mine++
+		if draining[r.key] {
+			mine--
 		}
 	}
 	asked := slices.Clone(st.asked)
@@ -114,6 +115,8 @@ func (st *standing) grants(draining map[string]bool) (granted, declined []row) {
 			mine--
 		default:
 			declined = append(declined, r)
+			st.count[r.handOver]--
+			st.count[st.me]++
 		}
 	}
 	return granted, declined
