@@ -94,6 +94,11 @@ func (c *committer) begin(ctx context.Context) error {
 
 // apply hands one result to the alert stage and to the open transaction.
 func (c *committer) apply(res *result) {
+	if shared, ok := c.stage.(Loser); ok {
+		for _, p := range res.lost {
+			shared.Lost(p)
+		}
+	}
 	for _, p := range res.open {
 		c.stage.Partition(p.Partition, p.Time)
 	}

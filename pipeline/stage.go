@@ -30,6 +30,13 @@ type Stage interface {
 	RolledBack()
 }
 
+// Loser is a Stage behind a source whose partitions may go to other workers.
+type Loser interface {
+	// Lost drops what the open interval holds of a partition that another worker
+	// reads from now on.
+	Lost(name string)
+}
+
 // State is what a Stage that counts holds.
 type State interface {
 	Watermark() int64 // Unix nanoseconds; math.MinInt64: none yet

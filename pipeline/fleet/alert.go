@@ -1,0 +1,255 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
+)
+
+// alertStage shares the repartition topic out among the workers: a member of
+// the fleet's group, with an owner for each partition that it is given.
+type alertStage struct {
+	f       *Fleet
+	ctx     context.Context         // of the fleet's run
+	fail    context.CancelCauseFunc // ends it
+	cl      *kgo.Client
+	started chan struct{} // closed when all of this is set: the client calls back early
+	running sync.WaitGroup
+
+	mu     sync.Mutex
+	owners map[int]*owner
+	joined bool
+}
+
+// revokeWithin is how long a partition that moves on may take for its last
+// commit.
+const revokeWithin = 8 * time.Second
+
+// newAlertStage joins the group. Partitions are owned from then on.
+func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) (*alertStage, error) {
+	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner)}
+	opts, err := f.o.Client.KgoOpts()
+	if err != nil {
+		return nil, fmt.Errorf("make the alert stage's client: %w", err)
+	}
+	opts = append(opts,
+		kgo.ConsumerGroup(f.o.Names.AlertGroup()),
+		kgo.ConsumeTopics(f.o.Names.Repartition()),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.DisableAutoCommit(),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.RequireStableFetchOffsets(),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.KeepControlRecords(),
+		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.SessionTimeout(f.o.SessionTimeout),
+		kgo.HeartbeatInterval(min(3*time.Second, f.o.SessionTimeout/3)),
+		kgo.MetadataMinAge(f.o.MetadataMinAge),
+		kgo.OnPartitionsAssigned(a.assigned),
+		kgo.OnPartitionsRevoked(a.revoked),
+		kgo.OnPartitionsLost(a.lost),
+	)
+	if f.o.InstanceID != "" {
+		opts = append(opts, kgo.InstanceID(f.o.InstanceID))
+	}
+	if a.cl, err = kgo.NewClient(opts...); err != nil {
+		return nil, fmt.Errorf("make the alert stage's client: %w", err)
+	}
+	return a, nil
+}
+
+// run reads until ctx ends.
+func (a *alertStage) run(ctx context.Context) {
+	for {
+		fetches := a.cl.PollRecords(ctx, maxInterval)
+		if ctx.Err() != nil || fetches.IsClientClosed() {
+			a.cl.AllowRebalance()
+			return
+		}
+		fetches.EachError(func(topic string, p int32, err error) {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+				a.f.readFailed(fmt.Errorf("read %s/%d: %w", topic, p, err))
+			}
+		})
+		n := 0
+		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+			if len(p.Records) == 0 {
+				return
+			}
+			n += len(p.Records)
+			a.mu.Lock()
+			o := a.owners[int(p.Partition)]
+			a.mu.Unlock()
+			if o != nil {
+				a.f.metrics.lag(o.p, p.HighWatermark-p.Records[len(p.Records)-1].Offset-1)
+				o.push(p.Records)
+			}
+		})
+		if n > 0 {
+			a.f.readFailed(nil)
+		}
+		a.cl.AllowRebalance()
+	}
+}
+
+// stop gives every partition up after a last commit, and leaves the group
+// unless the member is static.
+func (a *alertStage) stop(within time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), within)
+	defer cancel()
+	a.mu.Lock()
+	var all []*owner
+	for _, o := range a.owners {
+		all = append(all, o)
+	}
+	a.mu.Unlock()
+	a.giveUp(ctx, all)
+	if a.f.o.InstanceID == "" {
+		if err := a.cl.LeaveGroupContext(ctx); err != nil {
+			a.f.log.Debug("leave the group", zap.Error(err))
+		}
+	}
+	a.cl.Close()
+	a.running.Wait()
+}
+
+func (a *alertStage) assigned(ctx context.Context, _ *kgo.Client, got map[string][]int32) {
+	select {
+	case <-a.started:
+	case <-ctx.Done():
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.joined = true
+	for _, p := range got[a.f.o.Names.Repartition()] {
+		o := newOwner(a, int(p))
+		a.owners[o.p] = o
+		a.running.Go(func() {
+			if err := o.run(); err != nil {
+				a.fail(err)
+			}
+		})
+	}
+	a.f.metrics.owned.Set(float64(len(a.owners)))
+}
+
+// revoked lets partitions go after their last commit. Those that stay go on
+// meanwhile.
+func (a *alertStage) revoked(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
+	ctx, cancel := context.WithTimeout(ctx, revokeWithin)
+	defer cancel()
+	a.giveUp(ctx, a.take(gone, false))
+}
+
+// lost drops partitions that somebody else may own already.
+func (a *alertStage) lost(ctx context.Context, _ *kgo.Client, gone map[string][]int32) {
+	owners := a.take(gone, true)
+	for _, o := range owners {
+		o.release()
+	}
+	ctx, cancel := context.WithTimeout(ctx, revokeWithin)
+	defer cancel()
+	a.giveUp(ctx, owners)
+}
+
+// take finds the owners of partitions; gone: their commits must not be made.
+func (a *alertStage) take(parts map[string][]int32, gone bool) (out []*owner) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range parts[a.f.o.Names.Repartition()] {
+		if o := a.owners[int(p)]; o != nil {
+			if gone {
+				o.gone.Store(true)
+			}
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// giveUp waits until owners have committed and released their partitions, or
+// takes them away when ctx ends.
+func (a *alertStage) giveUp(ctx context.Context, owners []*owner) {
+	for _, o := range owners {
+		o.leaving.Do(func() { close(o.leave) })
+	}
+	for _, o := range owners {
+		a.f.slot.remove(ctx, o.p)
+		select {
+		case <-o.done:
+		case <-ctx.Done():
+			o.gone.Store(true)
+			o.release()
+			a.f.log.Warn("a partition is given up before its last commit; its records are read again", zap.Int("partition", o.p))
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, o := range owners {
+		if a.owners[o.p] == o {
+			delete(a.owners, o.p)
+		}
+		a.f.metrics.drop(o.p)
+	}
+	a.f.metrics.owned.Set(float64(len(a.owners)))
+}
+
+// offsets are what a transaction of partition p commits to the group, under the
+// membership at hand; nil if the partition is not ours. The membership is read
+// first: if the partition is lost after the look, the broker refuses it.
+func (a *alertStage) offsets(p int, positions map[string][]byte) *txn.Offsets {
+	member, generation := a.cl.GroupMetadata()
+	a.mu.Lock()
+	o := a.owners[p]
+	a.mu.Unlock()
+	if o == nil || o.gone.Load() || member == "" {
+		return nil
+	}
+	out := &txn.Offsets{
+		Group: a.f.o.Names.AlertGroup(), Member: member, Instance: a.f.o.InstanceID, Generation: generation,
+	}
+	at, err := enginekafka.ParsePosition(positions[o.name])
+	if err != nil {
+		return nil
+	}
+	out.Add(a.f.o.Names.Repartition(), int32(p), txn.Offset{Offset: at, Epoch: -1}) //nolint:gosec // a count of partitions
+	return out
+}
+
+func (a *alertStage) pause(p int) {
+	a.cl.PauseFetchPartitions(map[string][]int32{a.f.o.Names.Repartition(): {int32(p)}}) //nolint:gosec // a count of partitions
+}
+
+func (a *alertStage) resume(p int) {
+	a.cl.ResumeFetchPartitions(map[string][]int32{a.f.o.Names.Repartition(): {int32(p)}}) //nolint:gosec // a count of partitions
+}
+
+// ready answers nil when the partitions that this worker has are restored.
+func (a *alertStage) ready() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.joined {
+		return errors.New("starting: not yet a member of the fleet")
+	}
+	restoring := 0
+	for _, o := range a.owners {
+		if o.state.Load() == nil {
+			restoring++
+		}
+	}
+	if restoring > 0 {
+		return fmt.Errorf("window state of %d of %d partitions is being restored", restoring, len(a.owners))
+	}
+	return nil
+}

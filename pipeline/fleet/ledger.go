@@ -1,0 +1,295 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/trailtide/trailtide/pipeline/engine"
+	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
+)
+
+// ledger keeps the positions of a source other than Kafka in the positions
+// topic, in the transaction of what they stand for. Each lease has a
+// transactional ID of its own: a shard that changes hands, or all partitions of
+// a source that one worker reads.
+type ledger struct {
+	f *Fleet
+
+	mu    sync.Mutex
+	units map[string]*unit // by lease
+	one   bool             // one lease for everything
+
+	readMu sync.Mutex
+	known  map[string][]byte // what the topic says, up to next
+	next   int64
+}
+
+// wholeSource is the lease of a source whose partitions do not change hands.
+const wholeSource = "all"
+
+// transactionsAtOnce bounds how many leases commit at the same time.
+const transactionsAtOnce = 8
+
+func newLedger(f *Fleet) *ledger {
+	return &ledger{f: f, units: make(map[string]*unit), known: make(map[string][]byte)}
+}
+
+// takeAll takes the whole source over and answers all its positions.
+func (l *ledger) takeAll(ctx context.Context) (map[string][]byte, error) {
+	l.one = true
+	if err := l.fence(ctx, wholeSource); err != nil {
+		return nil, err
+	}
+	if err := l.read(ctx); err != nil {
+		return nil, err
+	}
+	return maps.Clone(l.known), nil
+}
+
+// Take fences whoever had the partition and answers its committed position.
+func (l *ledger) Take(ctx context.Context, partition string) ([]byte, error) {
+	if err := l.fence(ctx, partition); err != nil {
+		return nil, err
+	}
+	if err := l.read(ctx); err != nil {
+		return nil, err
+	}
+	l.readMu.Lock()
+	defer l.readMu.Unlock()
+	return slices.Clone(l.known[partition]), nil
+}
+
+func (l *ledger) fence(ctx context.Context, lease string) error {
+	u, err := l.f.openUnit(ctx, l.f.o.Names.TransactionalIDs()+"source-"+lease)
+	if err != nil {
+		return fmt.Errorf("take %s over: %w", lease, err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if old := l.units[lease]; old != nil {
+		old.close()
+	}
+	l.units[lease] = u
+	return nil
+}
+
+// Drop gives the partition up.
+func (l *ledger) Drop(partition string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if u := l.units[partition]; u != nil {
+		u.gone = true // closed by the next commit, which may be using it
+	}
+}
+
+// read brings what is known up to the topic's end as of now.
+func (l *ledger) read(ctx context.Context) error {
+	l.readMu.Lock()
+	defer l.readMu.Unlock()
+	topic := l.f.o.Names.Positions()
+	ends, err := kadm.NewClient(l.f.admin).ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("%w: read the committed positions: %w", engine.ErrUnavailable, err)
+	}
+	end, ok := ends.Lookup(topic, 0)
+	if !ok {
+		return fmt.Errorf("read the committed positions: topic %s is not there", topic)
+	}
+	if l.next >= end.Offset {
+		return nil
+	}
+	opts, err := l.f.o.Client.KgoOpts()
+	if err != nil {
+		return err
+	}
+	cl, err := kgo.NewClient(append(opts,
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().At(l.next)}}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(), kgo.MetadataMinAge(l.f.o.MetadataMinAge),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	)...)
+	if err != nil {
+		return fmt.Errorf("read the committed positions: %w", err)
+	}
+	defer cl.Close()
+	for l.next < end.Offset {
+		fetches := cl.PollFetches(ctx)
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read the committed positions: %w", err)
+		}
+		var bad error
+		fetches.EachRecord(func(r *kgo.Record) {
+			l.next = r.Offset + 1
+			if !r.Attrs.IsControl() {
+				bad = errors.Join(bad, l.note(r))
+			}
+		})
+		if bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+func (l *ledger) note(r *kgo.Record) error {
+	if r.Value == nil {
+		delete(l.known, string(r.Key))
+		return nil
+	}
+	position, err := enginekafka.ParsePositionRecord(r)
+	if err != nil {
+		return err
+	}
+	l.known[string(r.Key)] = slices.Clone(position)
+	return nil
+}
+
+func (l *ledger) leaseOf(partition string) string {
+	if l.one {
+		return wholeSource
+	}
+	return partition
+}
+
+func (l *ledger) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, u := range l.units {
+		u.close()
+	}
+	clear(l.units)
+}
+
+// commit makes each lease's part of the interval durable by itself. What belongs
+// to a lease that is lost goes: its new holder reads it again.
+func (l *ledger) commit(ctx context.Context, s *matchStage) error {
+	var wait backoff
+	for {
+		parts := l.split(s)
+		again := false
+		g := errgroup.Group{}
+		g.SetLimit(transactionsAtOnce)
+		var mu sync.Mutex // over s and again
+		for lease, part := range parts {
+			g.Go(func() error {
+				retry, err := l.commitLease(ctx, s, lease, part, &mu)
+				mu.Lock()
+				defer mu.Unlock()
+				again = again || retry
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		if !again {
+			return nil
+		}
+		if err := wait.pause(ctx); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+	}
+}
+
+// split gives every lease its bundles, without those of lost leases.
+func (l *ledger) split(s *matchStage) map[string][]*bundle {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for lease, u := range l.units {
+		if u.gone {
+			u.close()
+			delete(l.units, lease)
+		}
+	}
+	parts := make(map[string][]*bundle)
+	for name, b := range s.bundles {
+		lease := l.leaseOf(name)
+		if l.units[lease] == nil {
+			if b.position != nil {
+				l.f.log.Info("results of a shard that was taken away are dropped; its new holder reads them", zap.String("partition", name))
+				l.f.metrics.dropped.Inc()
+			}
+			delete(s.bundles, name)
+			delete(s.times, name)
+			continue
+		}
+		parts[lease] = append(parts[lease], b)
+	}
+	for name := range s.times {
+		if l.units[l.leaseOf(name)] == nil {
+			delete(s.times, name)
+		}
+	}
+	for lease, u := range l.units {
+		if _, ok := parts[lease]; !ok && s.now.Sub(u.told) >= markersEvery {
+			parts[lease] = nil // its times are told though it has brought nothing
+		}
+	}
+	return parts
+}
+
+// commitLease makes one lease's part durable. again: it was aborted and has to be
+// written anew.
+func (l *ledger) commitLease(ctx context.Context, s *matchStage, lease string, bundles []*bundle, mu *sync.Mutex) (again bool, err error) {
+	l.mu.Lock()
+	u := l.units[lease]
+	l.mu.Unlock()
+	if u == nil {
+		return false, nil
+	}
+	slices.SortFunc(bundles, func(a, b *bundle) int { return strings.Compare(a.name, b.name) })
+	fl := &flight{bundles: bundles, now: s.now}
+	var extra []*kgo.Record
+	for _, b := range bundles {
+		if b.position != nil {
+			extra = append(extra, enginekafka.PositionRecord(l.f.o.Names.Positions(), b.name, b.position))
+		}
+	}
+	mu.Lock()
+	times := make(map[string]*partTime)
+	for name, t := range s.times {
+		if l.leaseOf(name) == lease {
+			times[name] = t
+		}
+	}
+	records := u.records(s, fl, times, extra)
+	mu.Unlock()
+	if len(records) > 0 {
+		err = u.p.Commit(ctx, records)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	switch {
+	case err == nil:
+		u.durable(s, fl)
+		for _, b := range bundles {
+			delete(s.bundles, b.name) // done, whatever becomes of the other leases
+		}
+		return false, nil
+	case errors.Is(err, engine.ErrFenced):
+		l.f.log.Info("a shard has a new holder", zap.String("lease", lease), zap.Error(err))
+		u.gone = true
+		return true, nil
+	case errors.Is(err, engine.ErrAborted):
+		return true, nil
+	}
+	return false, err
+}
+
+var _ interface {
+	writer
+	Take(ctx context.Context, partition string) ([]byte, error)
+	Drop(partition string)
+} = (*ledger)(nil)

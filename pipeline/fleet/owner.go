@@ -1,0 +1,373 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
+
+	"github.com/trailtide/trailtide/pipeline/alerting"
+	"github.com/trailtide/trailtide/pipeline/engine"
+	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
+	"github.com/trailtide/trailtide/pipeline/repartition"
+	"github.com/trailtide/trailtide/window"
+)
+
+// owner is the alert stage of one repartition partition, for as long as the
+// partition is this worker's. Its goroutine restores the state, applies records
+// in order and commits them in intervals.
+type owner struct {
+	a    *alertStage
+	p    int
+	name string // of the partition, as the engine knows its position
+	log  *zap.Logger
+
+	hold    context.Context // ends when the partition is not ours any more
+	release context.CancelFunc
+	leave   chan struct{} // closed: to be given up after a last commit
+	leaving sync.Once
+	done    chan struct{}
+	gone    atomic.Bool // the group has taken it away: nothing may be committed
+
+	mu     sync.Mutex
+	queue  [][]*kgo.Record
+	queued int
+	paused bool
+	wake   chan struct{}
+
+	// of its goroutine
+	stage    *alerting.Stage
+	times    *sourceTimes
+	interval []step
+	next     int64 // offset after the last applied record
+	open     bool
+	opened   time.Time
+	matches  bool // the interval has more than time markers
+	wait     backoff
+
+	state atomic.Pointer[snapshot] // for metrics; nil: restoring
+}
+
+// step is an applied record, kept until it is durable.
+type step struct {
+	rec    repartition.Record
+	offset int64
+}
+
+// snapshot is what a partition's state was at its last commit.
+type snapshot struct {
+	watermark  int64
+	windows    window.Stats
+	remembered int
+}
+
+const (
+	// highWater is how many queued records stop the reading of a partition,
+	// lowWater how many let it go on.
+	highWater = 20_000
+	lowWater  = 5_000
+	// maxInterval is how many records a commit covers at most.
+	maxInterval = 10_000
+	// markersEvery is the longest interval with nothing but time markers.
+	markersEvery = time.Second
+)
+
+func newOwner(a *alertStage, p int) *owner {
+	o := &owner{
+		a: a, p: p, name: a.f.o.Names.Repartition() + "/" + strconv.Itoa(p), log: a.f.log.With(zap.Int("partition", p)),
+		leave: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), times: newSourceTimes(),
+	}
+	o.hold, o.release = context.WithCancel(context.WithoutCancel(a.ctx))
+	return o
+}
+
+// push queues records that were read.
+func (o *owner) push(records []*kgo.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = append(o.queue, records)
+	o.queued += len(records)
+	if o.queued > highWater && !o.paused {
+		o.paused = true
+		o.a.pause(o.p)
+	}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// pop takes the oldest queued records, nil if there are none.
+func (o *owner) pop() []*kgo.Record {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) == 0 {
+		return nil
+	}
+	records := o.queue[0]
+	o.queue[0] = nil
+	o.queue = o.queue[1:]
+	o.queued -= len(records)
+	if o.queued < lowWater && o.paused {
+		o.paused = false
+		o.a.resume(o.p)
+	}
+	return records
+}
+
+// run works until the partition is given up. An error is for good.
+func (o *owner) run() error {
+	defer close(o.done)
+	defer o.release()
+	err := o.work()
+	if releaseErr := o.a.f.engine.Release(context.WithoutCancel(o.hold), o.p); releaseErr != nil {
+		o.log.Debug("release", zap.Error(releaseErr))
+	}
+	if err == nil || o.hold.Err() != nil || errors.Is(err, engine.ErrFenced) {
+		if errors.Is(err, engine.ErrFenced) {
+			o.log.Info("the partition has a new owner", zap.Error(err))
+		}
+		return nil
+	}
+	return fmt.Errorf("repartition partition %d: %w", o.p, err)
+}
+
+func (o *owner) work() error {
+	if err := o.restore(); err != nil {
+		return err
+	}
+	tick := time.NewTicker(o.a.f.o.CommitEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-o.hold.Done():
+			return nil
+		case <-o.leave:
+			return o.commit()
+		case <-o.wake:
+			if err := o.drain(); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if o.open && (o.matches || o.a.f.o.Now().Sub(o.opened) >= markersEvery) {
+				if err := o.commit(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// drain applies what is queued.
+func (o *owner) drain() error {
+	for records := o.pop(); records != nil; records = o.pop() {
+		for _, r := range records {
+			if err := o.take(r); err != nil {
+				return err
+			}
+		}
+		due := o.matches && o.a.f.o.Now().Sub(o.opened) >= o.a.f.o.CommitEvery
+		if o.open && (due || len(o.interval) >= maxInterval) {
+			if err := o.commit(); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-o.leave:
+			return nil
+		case <-o.hold.Done():
+			return nil
+		default:
+		}
+	}
+	return nil
+}
+
+// restore takes the state over. It is tried until it is there: nobody else may
+// have the partition meanwhile.
+func (o *owner) restore() error {
+	started := o.a.f.o.Now()
+	said := false
+	for {
+		err := o.a.f.fenceSlot(o.hold, o.p)
+		var stage *alerting.Stage
+		if err == nil {
+			stage, err = alerting.Open(o.hold, o.a.f.engine, o.p, o.a.f.alerting())
+		}
+		if err == nil {
+			o.stage = stage
+			stage.Resume()
+			o.a.f.slot.add(o.p)
+			o.show()
+			took := o.a.f.o.Now().Sub(started)
+			o.a.f.metrics.restored.Observe(took.Seconds())
+			o.log.Info("partition taken over", zap.Int("window_keys", stage.Windows().Keys), zap.Duration("took", took))
+			return nil
+		}
+		if !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrFenced) {
+			return err
+		}
+		if !said {
+			said = true
+			o.log.Warn("the partition's state cannot be restored yet; trying on", zap.Error(err))
+		}
+		if err := o.wait.pause(o.hold); err != nil {
+			return nil //nolint:nilerr // given up meanwhile
+		}
+	}
+}
+
+// take applies one record to the interval, which it begins if need be.
+func (o *owner) take(r *kgo.Record) error {
+	if r.Offset < o.next {
+		return nil // read twice around an assignment
+	}
+	if r.Attrs.IsControl() {
+		if !o.open {
+			return nil // nothing to commit for a transaction's end alone
+		}
+		o.next = r.Offset + 1
+		return nil
+	}
+	if !o.open {
+		if err := o.begin(); err != nil {
+			return err
+		}
+	}
+	rec, err := repartition.Decode(r.Value, o.stage.Rule)
+	if errors.Is(err, repartition.ErrNewer) {
+		return fmt.Errorf("record %s@%d: %w", o.name, r.Offset, err)
+	}
+	o.next = r.Offset + 1
+	if err != nil {
+		o.log.Error("a record cannot be read and goes to the dead letter", zap.Int64("offset", r.Offset), zap.Error(err))
+		o.stage.Txn().DeadLetter(fmt.Sprintf("%s@%d", o.name, r.Offset), err.Error(), r.Value)
+		return nil
+	}
+	if ev := rec.Event; ev != nil {
+		ev.Archived, ev.Offset = true, r.Offset
+		o.a.f.engine.Archive().Remember(o.p, r.Offset, r.Value)
+	}
+	st := step{rec: rec, offset: r.Offset}
+	o.interval = append(o.interval, st)
+	o.apply(&st)
+	return nil
+}
+
+func (o *owner) begin() error {
+	return o.retry("begin a transaction", func() error {
+		err := o.stage.Begin(o.hold, o.a.f.o.Now())
+		if err == nil {
+			o.open, o.opened = true, o.a.f.o.Now()
+		}
+		return err
+	})
+}
+
+// apply hands one record to the alert stage. Time moves only here, while a
+// record of the partition is being applied: its commit proves that the
+// partition is still ours.
+func (o *owner) apply(st *step) {
+	switch rec := &st.rec; {
+	case rec.Event != nil:
+		o.matches = true
+		o.stage.Apply(rec.Event)
+	case rec.Rule != nil:
+		o.matches = true
+		o.stage.Learn(rec.Rule)
+	case rec.Marker != nil:
+		o.times.apply(o.stage, rec.Marker)
+		o.stage.Advance(o.times.live(o.stage))
+	}
+}
+
+// commit makes the interval durable; it does not return before, unless the
+// partition is given up.
+func (o *owner) commit() error {
+	if !o.open {
+		return nil
+	}
+	for {
+		err := o.try()
+		if err == nil {
+			break
+		}
+		switch {
+		case errors.Is(err, engine.ErrAborted):
+			o.log.Warn("a commit was aborted; its records are applied again", zap.Error(err))
+			o.stage.RolledBack()
+			o.open = false
+		default:
+			return err
+		}
+		if err := o.wait.pause(o.hold); err != nil {
+			return nil //nolint:nilerr // given up meanwhile
+		}
+		if err := o.begin(); err != nil {
+			return err
+		}
+		for i := range o.interval {
+			o.apply(&o.interval[i])
+		}
+	}
+	o.wait = backoff{}
+	counts := o.stage.Committed()
+	o.a.f.worker.RecordCounts(&counts)
+	o.a.f.metrics.commits.Inc()
+	clear(o.interval)
+	o.interval, o.open, o.matches = o.interval[:0], false, false
+	o.show()
+	return nil
+}
+
+// try makes one attempt to commit.
+func (o *owner) try() error {
+	return o.retry("commit", func() error {
+		txn := o.stage.Txn()
+		if err := o.stage.Flush(o.hold); err != nil {
+			if !errors.Is(err, engine.ErrUnavailable) {
+				return err
+			}
+			return errors.Join(fmt.Errorf("%w: %w", engine.ErrAborted, err), txn.Abort(o.hold))
+		}
+		txn.Position(o.name, enginekafka.Position(o.next))
+		return txn.Commit(o.hold)
+	})
+}
+
+// retry calls f until it answers anything but ErrUnavailable.
+func (o *owner) retry(doing string, f func() error) error {
+	failing := false
+	var wait backoff
+	for {
+		err := f()
+		if !errors.Is(err, engine.ErrUnavailable) || errors.Is(err, engine.ErrAborted) {
+			if failing && err == nil {
+				o.log.Info("Kafka is back; the partition goes on", zap.String("doing", doing))
+				o.a.f.trouble(o.name, nil)
+			}
+			return err
+		}
+		if !failing {
+			failing = true
+			o.log.Error("Kafka fails; the partition waits until it is back", zap.String("doing", doing), zap.Error(err))
+			o.a.f.trouble(o.name, fmt.Errorf("%s: %w", doing, err))
+		}
+		if err := wait.pause(o.hold); err != nil {
+			o.a.f.trouble(o.name, nil)
+			return engine.ErrFenced
+		}
+	}
+}
+
+func (o *owner) show() {
+	s := &snapshot{watermark: o.stage.Watermark(), windows: o.stage.Windows(), remembered: o.stage.Remembered()}
+	o.state.Store(s)
+	o.a.f.metrics.partition(o.p, s)
+}

@@ -1,0 +1,81 @@
+package fleet
+
+import (
+	"time"
+
+	"github.com/trailtide/trailtide/pipeline/alerting"
+	"github.com/trailtide/trailtide/pipeline/repartition"
+)
+
+// sourceTimes follows what markers say of the source's partitions beside their
+// times, which the stage keeps.
+type sourceTimes struct {
+	lives map[string]bool
+	seen  map[string]int64 // when a list of partitions last had it; wall clock of the markers
+	lists int64            // when the first list came; 0: none yet
+}
+
+// forgetSourceAfter is after how long a source partition that no list has holds
+// the watermark no more. Lists of different workers may differ for moments.
+const forgetSourceAfter = 10 * time.Minute
+
+func newSourceTimes() *sourceTimes {
+	return &sourceTimes{lives: make(map[string]bool), seen: make(map[string]int64)}
+}
+
+// apply tells the stage what a marker says.
+func (t *sourceTimes) apply(s *alerting.Stage, m *repartition.Marker) {
+	for _, name := range m.Exists {
+		s.Partition(name, repartition.NoTime)
+		t.seen[name] = m.Written
+	}
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		t.lives[p.Name] = p.Live
+		t.seen[p.Name] = max(t.seen[p.Name], m.Written)
+		if p.Reached == repartition.NoTime {
+			s.Partition(p.Name, repartition.NoTime)
+		} else {
+			s.Reached(p.Name, p.Reached)
+		}
+		if p.Idle != 0 {
+			s.Idle(p.Name, p.Idle)
+		}
+	}
+	for _, name := range m.Closed {
+		t.close(s, name)
+	}
+	if len(m.Exists) > 0 {
+		t.forget(s, m.Written)
+	}
+}
+
+func (t *sourceTimes) close(s *alerting.Stage, name string) {
+	s.Closed(name)
+	delete(t.lives, name)
+	delete(t.seen, name)
+}
+
+// forget closes partitions that no list has had for long.
+func (t *sourceTimes) forget(s *alerting.Stage, now int64) {
+	if t.lists == 0 {
+		t.lists = now
+	}
+	for _, name := range s.Partitions() {
+		if last := max(t.seen[name], t.lists); now-last > int64(forgetSourceAfter) {
+			t.close(s, name)
+		}
+	}
+}
+
+// live says that every source partition is read to its end, as far as its
+// reader last said.
+func (t *sourceTimes) live(s *alerting.Stage) bool {
+	names := s.Partitions()
+	for _, name := range names {
+		if !t.lives[name] {
+			return false
+		}
+	}
+	return len(names) > 0
+}
