@@ -186,3 +186,17 @@ source: {kafka: {brokers: [b], topics: [t]}}
 sinks: [{name: s, kafka: {brokers: [c], topic: trailtide-alerts}}]
 `)
 }
+
+// TestFleetOffline: check connects nowhere, and alerts says where there are none.
+func TestFleetOffline(t *testing.T) {
+	path := fleetFile(t, "127.0.0.1:1", "")
+	if code, out, errs := command(t, "check", "-c", path); code != exitOK {
+		t.Errorf("check: %s%s", out, errs)
+	}
+	if code, _, errs := command(t, "check", "-c", fleetFile(t, "127.0.0.1:1", "sqlite: {path: x.db}")); code != exitUsage || !strings.Contains(errs, "store: PATH") {
+		t.Errorf("check of both engines: %s", errs)
+	}
+	if code, _, errs := command(t, "alerts", "list", "-c", path); code != exitUsage || !strings.Contains(errs, "no store is configured") {
+		t.Errorf("alerts without a store: %d %s", code, errs)
+	}
+}

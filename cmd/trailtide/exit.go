@@ -10,7 +10,7 @@ import (
 const (
 	exitOK      = 0
 	exitAlerts  = 1 // --fail-on found alerts, or a rule's own test failed
-	exitUsage   = 2 // the command line, the configuration or the rules are wrong
+	exitUsage   = 2 // the command line, the configuration, the rules or the topics are wrong
 	exitRuntime = 3 // something failed while running
 )
 

@@ -21,14 +21,14 @@ alerts without losing or inventing one.
   trailtide run -c trailtide.yaml      the worker
 
 Exit codes: 0 fine, 1 alerts found (--fail-on) or a rule's test failed, 2 usage,
-configuration or rules, 3 runtime.`,
+configuration, rules or topics, 3 runtime.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.AddCommand(newScan(), newQuery(), newRun(), newCheck(), newRules(), newAlerts(), newDeadLetters(), newDemo(), newVersion())
+	root.AddCommand(newScan(), newQuery(), newRun(), newCheck(), newRules(), newAlerts(), newDeadLetters(), newTopics(), newDemo(), newVersion())
 	return root
 }
 

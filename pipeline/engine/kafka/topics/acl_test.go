@@ -208,9 +208,9 @@ func read(t *testing.T, c *kfake.Cluster, user, topic, group string) {
 	}
 }
 
-// TestEachACLIsNeeded takes one grant away at a time: something of the worker's
-// must fail. (The broker at hand asks for IdempotentWrite as new ones do.)
-func TestEachACLIsNeeded(t *testing.T) {
+// TestMissingRights takes the rights on one topic away at a time: the check tells,
+// and goes on with the others.
+func TestMissingRights(t *testing.T) {
 	c, root := locked(t)
 	o := lockedFleet()
 	mustCreate(t, root, o)
