@@ -269,6 +269,7 @@ func (cl *cluster) stop() {
 	for _, w := range cl.all() {
 		<-w.done
 	}
+	time.Sleep(time.Minute) // calls that were held back arrive
 }
 
 // until waits at most d of the bubble's time for what holds, looking each 100 ms.
