@@ -5,7 +5,7 @@ FUZZTIME ?= 20000x
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e test-kafka lint fmt fuzz bench demo check-clean vocabulary clean help
+.PHONY: all build test race e2e test-kafka test-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
 
 all: lint test ## lint and test
 
@@ -28,6 +28,9 @@ e2e: ## the end-to-end suites in full: a million events, 50 kills, bombs of 4 Gi
 
 test-kafka: ## the suites against real Apache Kafka; needs Java 17 or newer, and Maven
 	TRAILTIDE_KAFKA=real $(GO) test -count=1 -p 1 -timeout 25m ./test/kafkabroker ./test/kafka
+
+test-kinesis: ## the suites against independent Kinesis and DynamoDB servers; needs Node 20 or newer, and npm
+	TRAILTIDE_KINESIS_PEERS=1 $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis
 
 lint: ## golangci-lint: style, bugs, and the direction of imports
 	$(TOOL) golangci-lint run ./...

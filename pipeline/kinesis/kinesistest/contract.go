@@ -24,24 +24,28 @@ type Target struct {
 // have or to get wrong; the zero value is the service itself.
 type Lacks struct {
 	StreamARN      bool // operations by ARN
-	ChildShards    bool // in the last GetRecords of a closed shard
+	ChildShards    bool // ChildShards in the last GetRecords of a closed shard
 	ShardCount     bool // UpdateShardCount
 	StreamMode     bool // UpdateStreamMode
 	FanOut         bool // consumers and SubscribeToShard
-	OneSubscriber  bool // the second subscription to a shard is not refused
-	MaxRecordSize  bool // records of more than 1 MiB
+	Refusal        bool // a second subscription to a shard is not refused before its stream begins
+	End            bool // a subscription does not end with its shard
+	Behind         bool // MillisBehindLatest is always 0
+	LateTimestamp  bool // AT_TIMESTAMP after the last record is never answered
 	IteratorErrors bool // a broken iterator is answered with an error without a type
-	ListingErrors  bool // NextToken beside StreamName is taken
-	SequenceCheck  bool // sequence numbers of another stream are taken
-	FilterAt       bool // ShardFilter AT_TRIM_HORIZON and the like
-	Future         bool // AT_TIMESTAMP in the future is taken
-	EndOfChildren  bool // a subscription to a closed shard tells no children
+	SequenceCheck  bool // a sequence number of another shard is taken
+	ListPages      bool // ListShards knows no MaxResults
+	Filters        bool // ShardFilter
+	TrimHorizon    bool // ShardFilter AT_TRIM_HORIZON lists later shards, too
+	ClosedCheck    bool // a closed shard may be split
+	Oversize       bool // records beyond the size limit take long to be refused
 }
 
 // contract is one run of the suite.
 type contract struct {
 	Target
-	n int
+	ctx context.Context // of one case: a peer may never answer
+	n   int
 }
 
 // Contract checks that a Kinesis behaves as the source relies on. newTarget is
@@ -73,7 +77,11 @@ func Contract(t *testing.T, newTarget func(t *testing.T) Target) {
 		{"Subscribe", testSubscribe},
 		{"SubscribeToTheEnd", testSubscribeToTheEnd},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.run(t, &contract{Target: newTarget(t)}) })
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			c.run(t, &contract{Target: newTarget(t), ctx: ctx})
+		})
 	}
 }
 
@@ -104,7 +112,7 @@ func (c *contract) stream(t *testing.T, n int) string {
 
 func (c *contract) create(t *testing.T, name string, n int) {
 	t.Helper()
-	if _, err := c.Client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(int32(n))}); err != nil {
+	if _, err := c.Client.CreateStream(c.ctx, &kinesis.CreateStreamInput{StreamName: &name, ShardCount: aws.Int32(int32(n))}); err != nil {
 		t.Fatal(err)
 	}
 	c.settle(t, name)
@@ -115,7 +123,7 @@ func (c *contract) settle(t *testing.T, name string) types.StreamDescriptionSumm
 	t.Helper()
 	var d types.StreamDescriptionSummary
 	eventually(t, "the stream is ACTIVE", func() bool {
-		out, err := c.Client.DescribeStreamSummary(t.Context(), &kinesis.DescribeStreamSummaryInput{StreamName: &name})
+		out, err := c.Client.DescribeStreamSummary(c.ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &name})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +151,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func (c *contract) put(t *testing.T, stream, key, data string) *kinesis.PutRecordOutput {
 	t.Helper()
-	out, err := c.Client.PutRecord(t.Context(), &kinesis.PutRecordInput{StreamName: &stream, PartitionKey: &key, Data: []byte(data)})
+	out, err := c.Client.PutRecord(c.ctx, &kinesis.PutRecordInput{StreamName: &stream, PartitionKey: &key, Data: []byte(data)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +167,7 @@ func (c *contract) shards(t *testing.T, stream string, page int32) []types.Shard
 		if page > 0 {
 			in.MaxResults = &page
 		}
-		list, err := c.Client.ListShards(t.Context(), in)
+		list, err := c.Client.ListShards(c.ctx, in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,7 +181,7 @@ func (c *contract) shards(t *testing.T, stream string, page int32) []types.Shard
 
 func (c *contract) iterator(t *testing.T, in *kinesis.GetShardIteratorInput) *string {
 	t.Helper()
-	out, err := c.Client.GetShardIterator(t.Context(), in)
+	out, err := c.Client.GetShardIterator(c.ctx, in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +207,7 @@ func (c *contract) read(t *testing.T, iterator *string, n int) (data []string, l
 		if time.Now().After(deadline) {
 			t.Fatalf("read %d of %d records", len(data), n)
 		}
-		out, err := c.Client.GetRecords(t.Context(), &kinesis.GetRecordsInput{ShardIterator: iterator})
+		out, err := c.Client.GetRecords(c.ctx, &kinesis.GetRecordsInput{ShardIterator: iterator})
 		if err != nil {
 			t.Fatal(err)
 		}
