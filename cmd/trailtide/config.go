@@ -246,7 +246,7 @@ func (c *Config) limits() cloudtrail.Limits {
 func (c *Config) alerting() alerting.Options {
 	w := c.Windows
 	return alerting.Options{
-		Lateness: w.Lateness, DedupWindow: w.DedupWindow, MaxSeen: w.MaxSeen,
+		Lateness: w.Lateness, DedupWindow: w.DedupWindow, MaxSeen: w.MaxSeen, Quiet: !*c.Notify, Delays: true,
 		Windows: window.Options{MaxKeys: w.MaxKeys, MaxBytes: w.MaxBytes, ForgetAfter: w.ForgetAfter},
 	}
 }

@@ -49,7 +49,7 @@ type SinkConfig struct {
 	ExcludeRules []string      `yaml:"exclude_rules"` // rule IDs that it does not get
 	Batch        int           `yaml:"batch"`         // alerts in one write at most; default 100
 	MaxAge       time.Duration `yaml:"max_age"`       // alerts whose newest event is older are not told; default: none
-	From         string        `yaml:"from"`          // where a new sink begins: newest (default) or oldest
+	From         string        `yaml:"from"`          // where a new sink begins: newest (default), oldest, or a time
 	Retry        RetryConfig   `yaml:"retry"`
 
 	Stdout  *stdout.Options    `yaml:"stdout"`
@@ -81,8 +81,8 @@ func (c *SinkConfig) validate() []error {
 	if c.MaxAge < 0 {
 		errs = append(errs, errors.New("max_age: must not be negative"))
 	}
-	if c.From != "" && c.From != "newest" && c.From != "oldest" {
-		errs = append(errs, fmt.Errorf("from: %q is not newest or oldest", c.From))
+	if _, err := startOf(c.From); err != nil {
+		errs = append(errs, err)
 	}
 	if err := c.Retry.policy().Validate(); err != nil {
 		errs = append(errs, prefixed("retry", err)...)

@@ -1,45 +1,31 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/trailtide/trailtide/pipeline/deliver"
 	"github.com/trailtide/trailtide/pipeline/engine"
-	"github.com/trailtide/trailtide/pipeline/engine/sqlite"
+	"github.com/trailtide/trailtide/sinks"
 )
 
-// buildDelivery gives each sink its place in the outbox and returns what runs
-// them, nil without sinks. Places of sinks that are no longer configured are
-// given up, for they would keep the outbox from being trimmed.
-func buildDelivery(ctx context.Context, c *Config, eng *sqlite.Engine, receivers []receiver, log *zap.Logger, r prometheus.Registerer) (func(context.Context) error, error) {
-	places, err := eng.Places(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read the outbox's readers: %w", err)
-	}
-	for _, p := range places {
-		if slices.ContainsFunc(receivers, func(r receiver) bool { return r.conf.Name == p.Consumer }) {
-			continue
-		}
-		unread, err := eng.Forget(ctx, p.Consumer)
-		if err != nil {
-			return nil, fmt.Errorf("forget sink %s: %w", p.Consumer, err)
-		}
-		log.Warn("a sink is not configured any more; what it had not delivered is given up",
-			zap.String("sink", p.Consumer), zap.Int64("alerts", unread))
-	}
+// buildDelivery makes what delivers from the outbox to the receivers, nil
+// without any. muted says which alerts people do not want to be told of.
+func buildDelivery(
+	c *Config, outbox engine.Outbox, receivers []receiver, muted func(*sinks.Alert) (string, bool), log *zap.Logger, r prometheus.Registerer,
+) (*deliver.Runner, error) {
 	if len(receivers) == 0 {
 		return nil, nil //nolint:nilnil // nothing to run is a valid answer
 	}
-	o := deliver.Options{Outbox: eng, StopTimeout: c.StopWithin, Logger: log.Named("deliver"), Metrics: r}
+	o := deliver.Options{Outbox: outbox, Muted: muted, StopTimeout: c.StopWithin, Logger: log.Named("deliver"), Metrics: r}
 	for _, rc := range receivers {
-		from := engine.FromNewest
-		if rc.conf.From == "oldest" {
-			from = engine.FromOldest
+		from, err := startOf(rc.conf.From)
+		if err != nil {
+			return nil, fmt.Errorf("sink %s: %w", rc.conf.Name, err)
 		}
 		least := rc.conf.MinSeverity
 		if least == "" {
@@ -52,14 +38,24 @@ func buildDelivery(ctx context.Context, c *Config, eng *sqlite.Engine, receivers
 			},
 		})
 	}
-	runner, err := deliver.New(o)
+	return deliver.New(o)
+}
+
+// startOf reads where a new sink begins: newest, oldest or a time.
+func startOf(word string) (engine.Start, error) {
+	switch word {
+	case "", "newest":
+		return engine.FromNewest, nil
+	case "oldest":
+		return engine.FromOldest, nil
+	}
+	t, err := time.Parse(time.RFC3339, word)
 	if err != nil {
-		return nil, err
+		return 0, fmt.Errorf("from: %q is not newest, oldest or a time like 2026-01-02T15:04:05Z", word)
 	}
-	// Before the first alert is committed: an entry is kept until every sink
-	// that is registered has passed it.
-	if err := runner.Register(ctx); err != nil {
-		return nil, err
-	}
-	return runner.Run, nil
+	return engine.FromTime(t), nil
+}
+
+func isReceiver(receivers []receiver, name string) bool {
+	return slices.ContainsFunc(receivers, func(r receiver) bool { return r.conf.Name == name })
 }

@@ -8,20 +8,17 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/trailtide/trailtide/pipeline"
-	"github.com/trailtide/trailtide/pipeline/engine/sqlite"
 )
 
 func newRun() *cobra.Command {
 	var path string
+	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
 		Short: "Run the worker",
@@ -37,6 +34,9 @@ one bad rule is refused whole, and the old one stays in force.`,
 			if err != nil {
 				return usageError(err)
 			}
+			if quiet {
+				*c.Notify = false
+			}
 			log, err := newLogger(c.Log, cmd.ErrOrStderr())
 			if err != nil {
 				return usageError(err)
@@ -45,6 +45,7 @@ one bad rule is refused whole, and the old one stays in force.`,
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "trailtide.yaml", "configuration file")
+	cmd.Flags().BoolVar(&quiet, "no-notify", false, "save alerts and tell nobody, as for a replay of old events")
 	return cmd
 }
 
@@ -63,40 +64,24 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 		return usageError(errors.Join(errs...))
 	}
 
-	src, err := buildSource(c, log, registry)
-	if err != nil {
-		return usageError(err)
-	}
 	receivers, err := buildSinks(c, log)
 	if err != nil {
 		return usageError(err)
 	}
 	starting := context.WithoutCancel(ctx) // a stop is looked at once the worker runs
-	eng, err := sqlite.Open(starting, c.SQLite.Path, sqlite.Options{
-		NoOutbox: len(receivers) == 0, AlertsMaxAge: c.SQLite.MaxAge, AlertsMaxRows: int64(c.SQLite.MaxAlerts),
-	})
+	e, err := openEngine(starting, c, loaded.set, receivers, log, registry)
 	if err != nil {
-		return runtimeError(err)
+		return err
 	}
-	w, err := pipeline.New(pipeline.Options{
-		Source: src, Engine: eng, Rules: loaded.set, Lanes: c.Lanes, CommitEvery: c.CommitInterval, StopWithin: c.StopWithin,
-		ValidateFull: c.Validate == "full", Limits: c.limits(), Alerting: c.alerting(), Log: log, Registerer: registry,
-	})
-	if err != nil {
-		return errors.Join(runtimeError(err), eng.Close())
-	}
-	runner, err := buildDelivery(starting, c, eng, receivers, log, registry)
-	if err != nil {
-		return errors.Join(runtimeError(err), eng.Close())
-	}
+	w, src := e.worker, e.source
 	adminLn, err := listenAdmin(starting, c.Admin)
 	if err != nil {
-		return errors.Join(runtimeError(fmt.Errorf("admin listener: %w", err)), eng.Close())
+		return errors.Join(runtimeError(fmt.Errorf("admin listener: %w", err)), e.close())
 	}
 	var pprofLn net.Listener
 	if c.Pprof.Listen != "" {
 		if pprofLn, err = new(net.ListenConfig).Listen(starting, "tcp", c.Pprof.Listen); err != nil {
-			return errors.Join(runtimeError(fmt.Errorf("pprof listener: %w", err)), eng.Close())
+			return errors.Join(runtimeError(fmt.Errorf("pprof listener: %w", err)), e.close())
 		}
 	}
 
@@ -135,12 +120,12 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	g.Go(func() error {
 		return rel.run(side, *c.Rules.Watch, func() []string { return files.dirs(choice.paths) }, files.read)
 	})
-	var delivery sync.WaitGroup
-	var deliveryErr atomic.Pointer[error]
-	if runner != nil {
-		delivery.Go(func() {
-			if err := runner(side); err != nil {
-				deliveryErr.Store(&err)
+	var beside sync.WaitGroup
+	var besideErr atomic.Pointer[error]
+	for _, run := range e.beside {
+		beside.Go(func() {
+			if err := run(side); err != nil {
+				besideErr.Store(&err)
 			}
 		})
 	}
@@ -151,48 +136,23 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	}
 	// The last commit is done: let delivery send what it made, then stop.
 	drained, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopWithin)
-	waitDelivered(drained, eng, receivers)
+	if e.drain != nil {
+		e.drain(drained)
+	}
 	cancel()
 	stopSide()
-	delivery.Wait()
-	if p := deliveryErr.Load(); p != nil {
+	beside.Wait()
+	if p := besideErr.Load(); p != nil {
 		err = errors.Join(err, *p)
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopWithin)
 	defer cancel()
-	err = errors.Join(err, g.Wait(), src.Close(closing), eng.Close())
+	err = errors.Join(err, g.Wait(), src.Close(closing), e.close())
 	s := w.Summary()
 	log.Info("trailtide stops", zap.Int64("events_read", s.Read), zap.Int64("events_invalid", s.Invalid),
 		zap.Int64("events_matched", s.Matched), zap.Int64("events_duplicate", s.Duplicate), zap.Int64("events_unmatched", s.Unmatched),
 		zap.Int64("records_skipped", s.Skipped), zap.Int64("events_late", s.Late), zap.Int64("events_untimed", s.Untimed), zap.Error(err))
 	return runtimeError(err)
-}
-
-// waitDelivered waits until every sink has passed all that is in the outbox.
-func waitDelivered(ctx context.Context, eng *sqlite.Engine, receivers []receiver) {
-	if len(receivers) == 0 {
-		return
-	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		places, err := eng.Places(ctx)
-		if err != nil {
-			return
-		}
-		unread := int64(0)
-		for _, p := range places {
-			unread += p.Unread
-		}
-		if unread == 0 {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // watched is what the file watcher follows.
