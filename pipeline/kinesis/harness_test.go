@@ -44,7 +44,7 @@ func quick(t *timing) {
 		perSecond: 1 << 40,
 		minGap:    time.Millisecond, maxGap: 20 * time.Millisecond, backoff: 2 * time.Millisecond, maxBackoff: 20 * time.Millisecond,
 		call: 5 * time.Second, subscribe: 25 * time.Millisecond, renew: 300 * time.Millisecond, silence: 2 * time.Second,
-		fresh: 500 * time.Millisecond, tick: 5 * time.Millisecond, lookGap: 5 * time.Millisecond,
+		fresh: 500 * time.Millisecond, tick: 5 * time.Millisecond, lookGap: 5 * time.Millisecond, linger: 50 * time.Millisecond,
 	}
 }
 
@@ -74,6 +74,7 @@ type reader struct {
 	mu        sync.Mutex
 	got       []got
 	positions map[string][]byte // as an engine would have committed them
+	pending   map[string][]byte // not committed yet
 	open      map[string]bool
 	ever      map[string]int // how often a partition was opened
 	idle      map[string]int64
@@ -85,6 +86,7 @@ type reader struct {
 func open(t testing.TB, o Options, committed map[string][]byte) *reader {
 	t.Helper()
 	r := prepare(t, o)
+	maps.Copy(r.positions, committed)
 	if err := r.s.Start(t.Context(), committed); err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func prepare(t testing.TB, o Options) *reader {
 	o.Log = zap.New(core)
 	r := &reader{
 		t: t, logs: logs, registry: prometheus.NewRegistry(),
-		positions: map[string][]byte{}, open: map[string]bool{}, idle: map[string]int64{}, ever: map[string]int{},
+		positions: map[string][]byte{}, pending: map[string][]byte{}, open: map[string]bool{}, idle: map[string]int64{}, ever: map[string]int{},
 	}
 	o.Registerer = r.registry
 	if o.ListInterval == 0 {
@@ -136,11 +138,12 @@ func (r *reader) step(ctx context.Context) error {
 		return err
 	}
 	r.mu.Lock()
-	committed := r.note(b)
-	if r.hold {
-		committed = nil
+	maps.Copy(r.pending, r.note(b))
+	var committed map[string][]byte
+	if !r.hold { // a commit takes everything before it along
+		committed, r.pending = r.pending, make(map[string][]byte)
+		maps.Copy(r.positions, committed)
 	}
-	maps.Copy(r.positions, committed)
 	r.mu.Unlock()
 	if b.Release != nil {
 		b.Release()

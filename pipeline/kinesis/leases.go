@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"go.uber.org/zap"
 
+	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease"
 )
 
@@ -87,9 +90,6 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	if err != nil {
 		return
 	}
-	if s.ledger != nil {
-		defer s.ledger.Drop(name)
-	}
 	if !ok {
 		pos = st.leasedPosition(l, name)
 	}
@@ -121,16 +121,67 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	complete := r.waitCommitted(ctx)
 
 	s.mu.Lock()
-	children := r.children
 	s.end(r)
-	if !complete {
-		s.closePart(name, nil)
+	children := r.children
+	if complete {
+		s.leaving[name] = r
+	} else {
+		s.out.Lost = append(s.out.Lost, name)
+		s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
+		delete(s.out.Positions, name)
 	}
 	s.mu.Unlock()
+	s.wake()
 	if complete {
 		l.Finish(children...)
+		s.work.Go(func() { s.leave(r) })
+	} else {
+		s.drop(name)
 	}
+}
+
+func (s *Source) drop(name string) {
+	if s.ledger != nil {
+		s.ledger.Drop(name)
+	}
+}
+
+// leave closes the partition of a finished shard after its children's new
+// holders have had time to open theirs: until then it holds the watermark.
+func (s *Source) leave(r *reading) {
+	defer s.drop(r.name)
+	if !r.pause(s.t.linger) {
+		return
+	}
+	s.mu.Lock()
+	r.committed = position{}
+	s.closePart(r.name, r.handed.encode())
+	s.mu.Unlock()
 	s.wake()
+	for {
+		s.mu.Lock()
+		done := r.committed.kind == finished
+		if done {
+			delete(s.leaving, r.name)
+		}
+		s.mu.Unlock()
+		if done || !r.pause(time.Hour) {
+			return
+		}
+	}
+}
+
+// pause waits until d has passed or r is poked; false: the source is closing.
+func (r *reading) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.touched:
+	}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return !r.s.closing
 }
 
 // leased finds the stream of a lease.

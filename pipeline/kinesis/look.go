@@ -221,8 +221,8 @@ func (st *stream) merge(listed []types.Shard, n int, now time.Time) {
 	if s.leases == nil {
 		// Those that were read and are in no list: the service is asked for them.
 		for id, pos := range st.committed {
-			if _, added := st.add(id, nil); added {
-				st.place(st.shards[id], pos.kind == finished, now)
+			if st.shards[id] == nil && pos.sameStream(st.created) {
+				st.unlisted(id)
 			}
 		}
 	}
@@ -264,16 +264,20 @@ func childShards(children []types.ChildShard) []lease.Shard {
 	return out
 }
 
-// gone says whether a shard that the service does not know is really gone: it
-// was in no list, or is not in the next. It blocks until then; an error is
-// that of ctx.
+// neverListed says whether no look has had the shard, though one succeeded.
+func (st *stream) neverListed(id string) bool {
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	sh := st.shards[id]
+	return st.listed && (sh == nil || sh.seen == 0)
+}
+
+// gone says whether a shard that the service does not know is really gone: a
+// look that begins from now on must not list it. It blocks until then; an
+// error is that of ctx.
 func (st *stream) gone(ctx context.Context, id string) (bool, error) {
 	s := st.s
 	s.mu.Lock()
-	if sh := st.shards[id]; sh != nil && sh.seen == 0 && st.listed {
-		s.mu.Unlock()
-		return true, nil
-	}
 	want := st.begun + 1
 	for {
 		if sh := st.shards[id]; st.done >= want {

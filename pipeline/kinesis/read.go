@@ -41,11 +41,11 @@ func (s *Source) batch(must bool) *pipeline.Batch {
 	}
 	b := &pipeline.Batch{}
 	bytes := s.fill(b)
-	if !must && len(b.Records) == 0 && len(s.out.Open)+len(s.out.Closed)+len(s.out.Positions) == 0 {
+	if !must && len(b.Records) == 0 && len(s.out.Open)+len(s.out.Lost)+len(s.out.Closed)+len(s.out.Positions) == 0 {
 		s.budget.change(-bytes)
 		return nil
 	}
-	b.Open, b.Closed, b.Positions = s.out.Open, s.out.Closed, s.out.Positions
+	b.Open, b.Lost, b.Closed, b.Positions = s.out.Open, s.out.Lost, s.out.Closed, s.out.Positions
 	s.out = pipeline.Batch{}
 	if len(b.Records) > 0 {
 		b.Release = func() { s.budget.change(-bytes) }
@@ -113,9 +113,9 @@ func (s *Source) finished(c *chunk) {
 	r.handed = c.final
 	r.poke()
 	if r.lease != nil {
-		// It stays until its end is committed: see serve.
+		// It stays until its end is committed, and a while longer: see serve.
 		r.children, r.ended = c.childs, true
-		s.closePart(r.name, c.final.encode())
+		s.setPosition(r.name, c.final)
 		return
 	}
 	sh := r.st.shards[r.shard]

@@ -132,12 +132,8 @@ func (r *reading) run(ctx context.Context, sh *shard) {
 	}
 	if last.gone {
 		r.s.mu.Lock()
-		loss := sh == nil || sh.wanted
+		r.st.lost(&shard{id: r.shard, wanted: sh == nil || sh.wanted})
 		r.s.mu.Unlock()
-		if loss {
-			r.s.metrics.trimmed.Inc()
-			r.st.log.Error("retention removed a shard before it was read to its end", zap.String("shard", r.shard))
-		}
 	}
 	r.push(nil, last, r.next, -1, time.Time{})
 }
@@ -226,9 +222,12 @@ func (r *reading) refusedPlace(ctx context.Context, op string, err error) (*chun
 		r.s.metrics.throttles.WithLabelValues(op).Inc()
 		return nil, nil
 	case notFound(err):
-		gone, waitErr := r.st.gone(ctx, r.shard)
-		if waitErr != nil {
-			return nil, waitErr
+		gone := r.st.neverListed(r.shard)
+		if !gone {
+			var waitErr error
+			if gone, waitErr = r.st.gone(ctx, r.shard); waitErr != nil {
+				return nil, waitErr
+			}
 		}
 		if gone {
 			return &chunk{r: r, end: true, gone: true}, nil

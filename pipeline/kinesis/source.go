@@ -38,6 +38,7 @@ type Source struct {
 	mu       sync.Mutex
 	streams  []*stream
 	readings map[string]*reading // by partition
+	leaving  map[string]*reading // finished under a lease, and not closed yet
 	queue    []*chunk
 	out      pipeline.Batch // Open, Closed, Positions of the next batch
 	closing  bool           // nothing is committed any more
@@ -57,7 +58,7 @@ func New(o Options) (*Source, error) {
 	s := &Source{
 		o: o, t: o.timing(), budget: budget{limit: o.BufferBytes},
 		changed:  make(chan struct{}, 1), // a token, so that waking never blocks
-		readings: make(map[string]*reading),
+		readings: make(map[string]*reading), leaving: make(map[string]*reading),
 	}
 	s.metrics = newMetrics(o.Registerer, s.checkpointAge)
 	targets, _ := parseTargets(o.Streams) // validated
@@ -129,15 +130,15 @@ func (s *Source) restore(committed map[string][]byte) error {
 	return nil
 }
 
-// openPart and closePart note what the next batch tells of a partition: the
-// newest word counts. The caller holds mu.
+// openPart and closePart note what the next batch tells of a partition. A shard
+// may be opened, read and closed in one batch, in this order; one that is closed
+// and opened again stays open. The caller holds mu.
 func (s *Source) openPart(name string) {
 	s.out.Closed = slices.DeleteFunc(s.out.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == name })
 	s.out.Open = append(s.out.Open, pipeline.PartitionTime{Partition: name, Time: math.MinInt64})
 }
 
 func (s *Source) closePart(name string, final []byte) {
-	s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
 	if final != nil {
 		delete(s.out.Positions, name)
 	}
@@ -167,6 +168,9 @@ func (s *Source) Committed(positions map[string][]byte) {
 	for name, b := range positions {
 		r := s.readings[name]
 		if r == nil {
+			r = s.leaving[name]
+		}
+		if r == nil {
 			continue
 		}
 		if pos, err := decodePosition(b); err == nil && pos.sameStream(r.created) {
@@ -184,9 +188,16 @@ func (s *Source) Close(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	s.closing = true
-	for _, r := range s.readings {
-		r.cancel()
-		r.poke()
+	for _, st := range s.streams {
+		for r := range st.probes {
+			r.cancel()
+		}
+	}
+	for _, all := range []map[string]*reading{s.readings, s.leaving} {
+		for _, r := range all {
+			r.cancel()
+			r.poke()
+		}
 	}
 	s.mu.Unlock()
 	s.stop()

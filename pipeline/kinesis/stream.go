@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -15,6 +16,10 @@ import (
 // goneAfter is how many looks in a row must not find a stream before it counts
 // as deleted.
 const goneAfter = 3
+
+// manyLooks is how many looks in a row may leave a shard out that exists,
+// before it is read although its parents are not known.
+const manyLooks = 60
 
 // stream is one stream to read. What is below mu in Source is guarded by it.
 type stream struct {
@@ -34,6 +39,7 @@ type stream struct {
 	listed    bool                // its shards are known
 	missing   int                 // looks in a row that did not find it
 	shards    map[string]*shard
+	probes    map[*reading]bool
 	parental  map[string]bool // IDs of shards that have a known child
 	begun     int             // number of the newest look
 	done      int             // number of the newest that succeeded
@@ -45,7 +51,7 @@ func newStream(s *Source, t target) *stream {
 	return &stream{
 		target: t, s: s, log: s.o.Log.With(zap.String("stream", t.label)),
 		asked:     make(chan struct{}, 1), // a token
-		committed: make(map[string]position), shards: make(map[string]*shard), parental: make(map[string]bool),
+		committed: make(map[string]position), shards: make(map[string]*shard), probes: make(map[*reading]bool), parental: make(map[string]bool),
 		looked: make(chan struct{}), failing: make(map[any]error),
 	}
 }
@@ -55,6 +61,7 @@ type state int
 
 const (
 	stateWaiting state = iota // for its parents
+	stateUnknown              // in no list: whether it is there is being asked
 	stateReading              // by this worker
 	stateDrained              // read to its end, or trimmed
 )
@@ -75,6 +82,9 @@ type shard struct {
 
 // add makes a shard known, and answers whether it was not. The caller holds mu.
 func (st *stream) add(id string, parents []string) (*shard, bool) {
+	for _, p := range parents {
+		st.parental[p] = true
+	}
 	if sh := st.shards[id]; sh != nil {
 		if len(sh.parents) == 0 {
 			sh.parents = parents
@@ -83,9 +93,6 @@ func (st *stream) add(id string, parents []string) (*shard, bool) {
 	}
 	sh := &shard{st: st, id: id, name: partition(st.label, id), parents: parents}
 	st.shards[id] = sh
-	for _, p := range parents {
-		st.parental[p] = true
-	}
 	return sh, true
 }
 
@@ -153,12 +160,63 @@ func (st *stream) settle() {
 	}
 }
 
-// unlisted makes a parent known that is in no list: retention has removed it,
-// or the list is behind. The service is asked which. The caller holds mu.
+// unlisted makes a shard known that is in no list: retention has removed it,
+// or the list is behind. The service is asked which; until its parents are
+// known, it must not be read. The caller holds mu.
 func (st *stream) unlisted(id string) *shard {
 	sh, _ := st.add(id, nil)
 	st.place(sh, true, time.Time{})
+	if sh.state == stateDrained {
+		return sh
+	}
+	sh.state = stateUnknown
+	ctx, cancel := context.WithCancel(context.Background())
+	r := newReading(st, id, sh.pos)
+	r.cancel = cancel
+	st.probes[r] = true
+	st.s.work.Go(func() {
+		defer cancel()
+		st.probe(ctx, sh, r)
+	})
 	return sh
+}
+
+// probe asks for a shard until it is known to be gone, or was listed.
+func (st *stream) probe(ctx context.Context, sh *shard, r *reading) {
+	iterator, last := r.iterator(ctx)
+	for n := 0; iterator != "" && n < manyLooks; n++ { // it exists: a list will have it
+		if gone, err := st.gone(ctx, sh.id); err != nil || !gone {
+			break
+		}
+	}
+	s := st.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.fineLocked(r)
+	delete(st.probes, r)
+	if r.over || ctx.Err() != nil {
+		return
+	}
+	sh.state = stateWaiting
+	if last != nil {
+		st.lost(sh)
+		sh.state, sh.closed = stateDrained, true
+		if sh.wanted {
+			sh.closed = false // its partition may hold the watermark of the time before
+			sh.pos.kind = finished
+		}
+	}
+	st.settle()
+	s.wake()
+}
+
+// lost tells of a shard that retention has removed.
+func (st *stream) lost(sh *shard) {
+	if !sh.wanted {
+		return
+	}
+	st.s.metrics.trimmed.Inc()
+	st.log.Error("retention removed a shard before it was read to its end", zap.String("shard", sh.id))
 }
 
 // sorted are the shards by ID: the older first.
@@ -197,6 +255,10 @@ func (st *stream) forget() {
 			st.s.closePart(sh.name, nil)
 		}
 	}
+	for r := range st.probes {
+		st.s.end(r)
+	}
+	clear(st.probes)
 	clear(st.shards)
 	clear(st.parental)
 	clear(st.failing)
