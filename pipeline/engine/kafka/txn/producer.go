@@ -33,6 +33,7 @@ type Producer struct {
 type attempt struct {
 	records []*kgo.Record
 	offsets []*Offsets
+	refused bool // the answer was that ID or epoch are not ours any more
 }
 
 func (a *attempt) same(records []*kgo.Record) bool {
@@ -179,7 +180,8 @@ func (p *Producer) end(ctx context.Context, records []*kgo.Record, offsets []*Of
 	if notSent(err) {
 		return p.failed(ctx, err)
 	}
-	p.pending, p.silent = &attempt{records: records, offsets: offsets}, classify(err) != fenced
+	p.pending = &attempt{records: records, offsets: offsets, refused: classify(err) == fenced}
+	p.silent = !p.pending.refused
 	p.o.Log.Warn("the end of a transaction was not confirmed; looking at what is durable", zap.Error(err))
 	durable, unsettled := p.Settle(ctx)
 	switch {

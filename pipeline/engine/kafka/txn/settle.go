@@ -176,11 +176,15 @@ func (p *Producer) Settle(ctx context.Context) (durable bool, err error) {
 		cl.Close()
 		return unsettled(err)
 	}
+	if a.refused && !p.describes {
+		taken = true
+	}
 	if taken {
 		defer cl.Close() // the new holder has ended the transaction
 	} else if err := p.take(ctx, cl); err != nil {
 		return unsettled(err)
 	}
+	a.refused = a.refused && taken
 	durable, err = standAt(ctx, cl, a.offsets)
 	if err != nil {
 		return unsettled(err)
