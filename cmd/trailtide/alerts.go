@@ -5,13 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/trailtide/trailtide/pipeline/alertstore"
+	"github.com/trailtide/trailtide/pipeline/control"
 	"github.com/trailtide/trailtide/pipeline/engine/sqlite"
+	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/sinks/render"
 )
 
@@ -51,10 +54,11 @@ func newAlerts() *cobra.Command {
 	var state stateFlag
 	cmd := &cobra.Command{
 		Use:   "alerts",
-		Short: "List, show and export the alerts that were saved",
+		Short: "List, show and export the alerts that were saved; ack, close and ignore them",
 	}
 	state.flags(cmd)
 	cmd.AddCommand(newAlertsList(&state), newAlertsShow(&state), newAlertsExport(&state))
+	cmd.AddCommand(newAlertsControls(&state)...)
 	return cmd
 }
 
@@ -180,7 +184,11 @@ func listAlerts(cmd *cobra.Command, state *stateFlag, filter *filterFlags, out *
 		return usageError(err)
 	}
 	f.MinSeverity = out.minSeverity
-	w, err := out.renderer(cmd.OutOrStdout())
+	book := new(control.Book)
+	w, err := out.renderer(cmd.OutOrStdout(), func(a *sinks.Alert, object []byte) []byte {
+		m := alertstore.MarksOf(book, a)
+		return m.Extend(object)
+	})
 	if err != nil {
 		return usageError(err)
 	}
@@ -189,8 +197,15 @@ func listAlerts(cmd *cobra.Command, state *stateFlag, filter *filterFlags, out *
 		return err
 	}
 	defer store.Close()
+	if book, err = bookOf(cmd.Context(), store); err != nil {
+		return runtimeError(err)
+	}
+	table := out.format == string(render.Table)
 	for a, err := range store.List(cmd.Context(), f) {
 		if err == nil {
+			if table {
+				a = marked(book, a)
+			}
 			err = w.Write(a)
 		}
 		if err != nil {
@@ -243,12 +258,20 @@ func newAlertsShow(state *stateFlag) *cobra.Command {
 			if err != nil {
 				return runtimeError(err)
 			}
+			book, err := bookOf(cmd.Context(), store)
+			if err != nil {
+				return runtimeError(err)
+			}
 			switch output {
 			case "text":
+				if _, err := io.WriteString(cmd.OutOrStdout(), tale(book, a)); err != nil {
+					return err
+				}
 				_, terminal := isTerminal(cmd.OutOrStdout())
 				return render.Detail(cmd.OutOrStdout(), a, terminal)
 			case "json":
-				_, err := cmd.OutOrStdout().Write(append(a.AppendJSON(nil), '\n'))
+				m := alertstore.MarksOf(book, a)
+				_, err := cmd.OutOrStdout().Write(append(m.Extend(a.AppendJSON(nil)), '\n'))
 				return err
 			}
 			return usageError(fmt.Errorf("--output: %q is not text or json", output))

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trailtide/trailtide/pipeline/alertstore"
+	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/sinks/render"
 )
 
@@ -31,7 +32,8 @@ func (o *outputFlags) flags(cmd *cobra.Command) {
 }
 
 // renderer writes to w. Colours and the terminal's width only where w is one.
-func (o *outputFlags) renderer(w io.Writer) (render.Renderer, error) {
+// extend, if set, adds to the JSON object of an alert.
+func (o *outputFlags) renderer(w io.Writer, extend func(*sinks.Alert, []byte) []byte) (render.Renderer, error) {
 	if o.minSeverity != "" && alertstore.Rank(o.minSeverity) < 0 {
 		return nil, fmt.Errorf("--min-severity: unknown severity %q", o.minSeverity)
 	}
@@ -44,7 +46,7 @@ func (o *outputFlags) renderer(w io.Writer) (render.Renderer, error) {
 	}
 	width, terminal := isTerminal(w)
 	color := terminal && !o.noColor && os.Getenv("NO_COLOR") == ""
-	return render.New(w, render.Format(o.format), render.Options{Columns: columns, Color: color, Width: width})
+	return render.New(w, render.Format(o.format), render.Options{Columns: columns, Color: color, Width: width, Extend: extend})
 }
 
 // rank orders severities; an unknown one is below all.

@@ -160,7 +160,7 @@ func scan(cmd *cobra.Command, args []string, f *scanFlags) error {
 	if err != nil {
 		return usageError(err)
 	}
-	out, err := f.out.renderer(cmd.OutOrStdout())
+	out, err := f.out.renderer(cmd.OutOrStdout(), nil)
 	if err != nil {
 		return usageError(err)
 	}

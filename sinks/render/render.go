@@ -35,6 +35,9 @@ type Options struct {
 	Color bool
 	// Width of the terminal in columns, for a table. 0: unlimited.
 	Width int
+	// Extend, if set, adds to the end of an alert's JSON object; of the JSON
+	// forms. It may change object in place.
+	Extend func(a *sinks.Alert, object []byte) []byte
 }
 
 // Renderer writes alerts one after the other. One goroutine owns it.
@@ -55,9 +58,9 @@ func New(w io.Writer, f Format, o Options) (Renderer, error) {
 	case Table:
 		return &table{w: w, o: o}, nil
 	case JSON:
-		return &jsonArray{w: w}, nil
+		return &jsonArray{w: w, extend: o.Extend}, nil
 	case NDJSON:
-		return &ndjson{w: w}, nil
+		return &ndjson{w: w, extend: o.Extend}, nil
 	case CSV:
 		return newCSV(w, o.Columns), nil
 	}
@@ -65,12 +68,17 @@ func New(w io.Writer, f Format, o Options) (Renderer, error) {
 }
 
 type ndjson struct {
-	w   io.Writer
-	buf []byte
+	w      io.Writer
+	buf    []byte
+	extend func(a *sinks.Alert, object []byte) []byte
 }
 
 func (r *ndjson) Write(a *sinks.Alert) error {
-	r.buf = append(a.AppendLine(r.buf[:0]), '\n')
+	r.buf = a.AppendLine(r.buf[:0])
+	if r.extend != nil {
+		r.buf = r.extend(a, r.buf)
+	}
+	r.buf = append(r.buf, '\n')
 	_, err := r.w.Write(r.buf)
 	return err
 }
@@ -78,9 +86,10 @@ func (r *ndjson) Write(a *sinks.Alert) error {
 func (r *ndjson) Close() error { return nil }
 
 type jsonArray struct {
-	w    io.Writer
-	buf  []byte
-	some bool
+	w      io.Writer
+	buf    []byte
+	some   bool
+	extend func(a *sinks.Alert, object []byte) []byte
 }
 
 func (r *jsonArray) Write(a *sinks.Alert) error {
@@ -90,6 +99,9 @@ func (r *jsonArray) Write(a *sinks.Alert) error {
 	}
 	r.some = true
 	r.buf = a.AppendLine(append(r.buf[:0], lead...))
+	if r.extend != nil {
+		r.buf = r.extend(a, r.buf)
+	}
 	_, err := r.w.Write(r.buf)
 	return err
 }
