@@ -129,6 +129,7 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 		s.out.Lost = append(s.out.Lost, name)
 		s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
 		delete(s.out.Positions, name)
+		delete(s.late, name)
 	}
 	s.mu.Unlock()
 	s.wake()
@@ -150,7 +151,7 @@ func (s *Source) drop(name string) {
 // holders have had time to open theirs: until then it holds the watermark.
 func (s *Source) leave(r *reading) {
 	defer s.drop(r.name)
-	if !r.pause(s.t.linger) {
+	if !r.linger(s.t.linger) {
 		return
 	}
 	s.mu.Lock()
@@ -182,6 +183,16 @@ func (r *reading) pause(d time.Duration) bool {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	return !r.s.closing
+}
+
+// linger waits until d has passed; false: the source is closing.
+func (r *reading) linger(d time.Duration) bool {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if !r.pause(time.Until(end)) {
+			return false
+		}
+	}
+	return true
 }
 
 // leased finds the stream of a lease.

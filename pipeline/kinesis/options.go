@@ -115,7 +115,9 @@ type Leases struct {
 func (o *Options) setDefaults() {
 	def(&o.Start, startHorizon)
 	def(&o.Mode, modePolling)
-	def(&o.Consumer, "trailtide")
+	if o.Mode == modeFanOut && o.ConsumerARN == "" {
+		def(&o.Consumer, "trailtide")
+	}
 	def(&o.MaxRecords, 10_000)
 	def(&o.PollInterval, time.Second)
 	def(&o.IdleAfter, time.Minute)

@@ -41,12 +41,17 @@ func (s *Source) batch(must bool) *pipeline.Batch {
 	}
 	b := &pipeline.Batch{}
 	bytes := s.fill(b)
-	if !must && len(b.Records) == 0 && len(s.out.Open)+len(s.out.Lost)+len(s.out.Closed)+len(s.out.Positions) == 0 {
+	if !must && len(b.Records) == 0 && len(s.out.Open)+len(s.out.Lost)+len(s.out.Closed)+len(s.out.Positions)+len(s.late) == 0 {
 		s.budget.change(-bytes)
 		return nil
 	}
 	b.Open, b.Lost, b.Closed, b.Positions = s.out.Open, s.out.Lost, s.out.Closed, s.out.Positions
 	s.out = pipeline.Batch{}
+	for name, pos := range s.late {
+		s.setPosition(name, pos)
+		s.wake()
+	}
+	clear(s.late)
 	if len(b.Records) > 0 {
 		b.Release = func() { s.budget.change(-bytes) }
 	}
@@ -115,7 +120,7 @@ func (s *Source) finished(c *chunk) {
 	if r.lease != nil {
 		// It stays until its end is committed, and a while longer: see serve.
 		r.children, r.ended = c.childs, true
-		s.setPosition(r.name, c.final)
+		s.late[r.name] = c.final
 		return
 	}
 	sh := r.st.shards[r.shard]

@@ -40,8 +40,9 @@ type Source struct {
 	readings map[string]*reading // by partition
 	leaving  map[string]*reading // finished under a lease, and not closed yet
 	queue    []*chunk
-	out      pipeline.Batch // Open, Closed, Positions of the next batch
-	closing  bool           // nothing is committed any more
+	out      pipeline.Batch      // Open, Closed, Positions of the next batch
+	late     map[string]position // to be committed after the next batch: its records' positions would win
+	closing  bool                // nothing is committed any more
 }
 
 var (
@@ -58,7 +59,7 @@ func New(o Options) (*Source, error) {
 	s := &Source{
 		o: o, t: o.timing(), budget: budget{limit: o.BufferBytes},
 		changed:  make(chan struct{}, 1), // a token, so that waking never blocks
-		readings: make(map[string]*reading), leaving: make(map[string]*reading),
+		readings: make(map[string]*reading), leaving: make(map[string]*reading), late: make(map[string]position),
 	}
 	s.metrics = newMetrics(o.Registerer, s.checkpointAge)
 	targets, _ := parseTargets(o.Streams) // validated
