@@ -1,6 +1,12 @@
 package fleet
 
-import "testing"
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
 
 func TestFleetAnswersAsOneWorkerDoes(t *testing.T) {
 	rs := compile(t, busyRules)
@@ -15,5 +21,34 @@ func TestFleetAnswersAsOneWorkerDoes(t *testing.T) {
 		start(t, c, name, rs)
 	}
 	produce(t, testClient(t, c), events)
+	alerts.waitFor(t, want)
+}
+
+// Workers come and go while events come in: the alerts are those of one that
+// nobody disturbs, each told once.
+func TestWorkersComeAndGo(t *testing.T) {
+	rs := compile(t, busyRules)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	events := testEvents(t, seed, 20_000)
+	want := final(reference(t, rs, events))
+	c := testBroker(t)
+	alerts := readAlerts(t, c)
+	cl := testClient(t, c)
+	workers := []*running{start(t, c, "w0", rs), start(t, c, "w1", rs)}
+	const steps = 12
+	for i := range steps {
+		produce(t, cl, events[len(events)*i/steps:len(events)*(i+1)/steps])
+		switch {
+		case len(workers) > 1 && r.IntN(2) == 0:
+			at := r.IntN(len(workers))
+			workers[at].stop(t)
+			workers = slices.Delete(workers, at, at+1)
+		default:
+			workers = append(workers, start(t, c, fmt.Sprintf("w%d", i+2), rs))
+		}
+		alerts.waitForSome(t, len(want)*i/steps/2)
+	}
 	alerts.waitFor(t, want)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -151,7 +152,8 @@ func (r *running) stop(t testing.TB) {
 		}
 		r.done <- nil
 	case <-time.After(patience):
-		t.Fatal("the worker does not stop")
+		buf := make([]byte, 1<<20)
+		t.Fatalf("the worker does not stop\n%s", buf[:runtime.Stack(buf, true)])
 	}
 }
 
@@ -335,6 +337,25 @@ func (r *reader) waitFor(t testing.TB, want map[string]bool) {
 	for id, n := range r.told {
 		if n != 1 {
 			t.Errorf("alert %s was told %d times", id, n)
+		}
+	}
+}
+
+// waitForSome waits until there are n alerts.
+func (r *reader) waitForSome(t testing.TB, n int) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		r.mu.Lock()
+		got := len(r.told)
+		r.mu.Unlock()
+		if got >= n {
+			return
+		}
+		select {
+		case <-r.grown:
+		case <-deadline:
+			t.Fatalf("%d alerts, want at least %d by now", got, n)
 		}
 	}
 }

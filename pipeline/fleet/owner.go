@@ -15,6 +15,7 @@ import (
 	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/engine"
 	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
 	"github.com/trailtide/trailtide/pipeline/repartition"
 	"github.com/trailtide/trailtide/window"
 )
@@ -300,7 +301,11 @@ func (o *owner) commit() error {
 		}
 		switch {
 		case errors.Is(err, engine.ErrAborted):
-			o.log.Warn("a commit was aborted; its records are applied again", zap.Error(err))
+			say := o.log.Warn
+			if errors.Is(err, txn.ErrMembership) { // as at every rebalance
+				say = o.log.Debug
+			}
+			say("a commit was aborted; its records are applied again", zap.Error(err))
 			o.stage.RolledBack()
 			o.open = false
 		default:
@@ -329,15 +334,15 @@ func (o *owner) commit() error {
 // try makes one attempt to commit.
 func (o *owner) try() error {
 	return o.retry("commit", func() error {
-		txn := o.stage.Txn()
+		t := o.stage.Txn()
 		if err := o.stage.Flush(o.hold); err != nil {
 			if !errors.Is(err, engine.ErrUnavailable) {
 				return err
 			}
-			return errors.Join(fmt.Errorf("%w: %w", engine.ErrAborted, err), txn.Abort(o.hold))
+			return errors.Join(fmt.Errorf("%w: %w", engine.ErrAborted, err), t.Abort(o.hold))
 		}
-		txn.Position(o.name, enginekafka.Position(o.next))
-		return txn.Commit(o.hold)
+		t.Position(o.name, enginekafka.Position(o.next))
+		return t.Commit(o.hold)
 	})
 }
 

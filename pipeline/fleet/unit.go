@@ -158,6 +158,8 @@ func (w *sharedWriter) commit(ctx context.Context, s *matchStage) error {
 		case errors.Is(err, engine.ErrFenced):
 			w.f.log.Info("the match stage's transactional ID was taken over; another one is used", zap.Error(err))
 			w.f.slot.fenced()
+		case errors.Is(err, txn.ErrMembership): // as at every rebalance
+			w.f.log.Debug("the group's membership changed during a transaction of the match stage; it is made again", zap.Error(err))
 		case errors.Is(err, engine.ErrAborted):
 			w.f.log.Warn("a transaction of the match stage was aborted; what is still ours is written again", zap.Error(err))
 		default:
