@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease"
@@ -52,6 +54,9 @@ func (st *stream) syncLeases(ctx context.Context, listed []types.Shard) error {
 	if s.leases == nil {
 		return nil
 	}
+	if err := st.checkParents(ctx, listed); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	l := lease.Listing{Stream: st.leaseKey, Start: lease.TrimHorizon}
 	s.mu.Unlock()
@@ -69,6 +74,60 @@ func (st *stream) syncLeases(ctx context.Context, listed []types.Shard) error {
 		return fmt.Errorf("write leases for the shards: %w", err)
 	}
 	return nil
+}
+
+// errBehind is not told: the next list will be right.
+var errBehind = errors.New("the list of shards is behind")
+
+// probesAtOnce is how many shards are asked for at the same time.
+const probesAtOnce = 16
+
+// checkParents answers an error unless every parent that is not in the list is
+// gone. A list that leaves out one that exists is behind, and would let its
+// children be read too early.
+func (st *stream) checkParents(ctx context.Context, listed []types.Shard) error {
+	have := make(map[string]bool, len(listed))
+	for i := range listed {
+		if listed[i].ShardId != nil {
+			have[*listed[i].ShardId] = true
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(probesAtOnce)
+	for i := range listed {
+		for _, id := range parents(&listed[i]) {
+			if have[id] {
+				continue
+			}
+			have[id] = true // asked for once
+			g.Go(func() error { return st.checkGone(ctx, id) })
+		}
+	}
+	return g.Wait()
+}
+
+func (st *stream) checkGone(ctx context.Context, id string) error {
+	st.s.mu.Lock()
+	sh := st.shards[id]
+	known := sh != nil && sh.state == stateDrained
+	st.s.mu.Unlock()
+	if known {
+		return nil
+	}
+	in := &kinesis.GetShardIteratorInput{ShardId: &id, ShardIteratorType: types.ShardIteratorTypeTrimHorizon}
+	in.StreamName, in.StreamARN = st.names()
+	_, err := st.client.GetShardIterator(ctx, in)
+	switch {
+	case notFound(err):
+		st.s.mu.Lock()
+		defer st.s.mu.Unlock()
+		sh, _ := st.add(id, nil)
+		sh.state = stateDrained // gone, and never asked for again
+		return nil
+	case err != nil:
+		return fmt.Errorf("ask for shard %s: %w", id, err)
+	}
+	return fmt.Errorf("%w: shard %s exists", errBehind, id)
 }
 
 // runLeases holds leases until ctx ends.

@@ -45,9 +45,11 @@ func (st *stream) watch(ctx context.Context) {
 		s.mu.Unlock()
 		s.wake()
 		if err != nil {
-			if throttled(err) {
+			switch {
+			case throttled(err):
 				s.metrics.throttles.WithLabelValues("ListShards").Inc()
-			} else {
+			case errors.Is(err, errBehind):
+			default:
 				st.trouble(st, fmt.Errorf("look at stream %s: %w", st.label, err))
 			}
 			if b.pause(ctx) != nil {
