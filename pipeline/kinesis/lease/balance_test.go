@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestFiveHundredLeasesAreBalancedWithinAMinuteAndAfterADeath(t *testing.T) {
@@ -35,9 +37,13 @@ func TestFiveHundredLeasesAreBalancedWithinAMinuteAndAfterADeath(t *testing.T) {
 		t.Log("balanced after", cl.until(time.Minute, "balance after a death", func() bool { return balanced(500, left...) }))
 		_, _ = cl.db.Writes()
 
-		left = append(left, cl.start())
+		reg := prometheus.NewRegistry()
+		left = append(left, cl.start(func(o *Options) { o.Registerer = reg }))
 		t.Log("balanced after", cl.until(time.Minute, "balance with a new worker", func() bool { return balanced(500, left...) }))
 		asked, refused = cl.db.Writes()
 		t.Logf("to get there: %d writes, %d of them refused", asked, refused)
+		if held, stolen := counted(t, reg, "held"), counted(t, reg, "stolen_total"); held < 100 || stolen < 100 {
+			t.Errorf("the new worker counts %v leases held, %v stolen; want 100", held, stolen)
+		}
 	})
 }

@@ -73,11 +73,16 @@ func TestRenewedLeaseIsNeverTaken(t *testing.T) {
 }
 
 func TestLeaseThatAnotherTookEndsAtTheNextRenewal(t *testing.T) {
+	t.Run("as the rules are", func(t *testing.T) { testTaken(t, 1) })
+	t.Run("by hand, with the same counter", func(t *testing.T) { testTaken(t, 0) })
+}
+
+func testTaken(t *testing.T, raised int64) {
 	in(t, 1, func(t *testing.T, cl *cluster) {
 		w := cl.start()
 		cl.until(time.Minute, "the lease", cl.holds(w, 1))
 		l := w.lease(shardID(0))
-		i := foreign(shardID(0), "thief", cl.row(shardID(0)).counter+1, "1000")
+		i := foreign(shardID(0), "thief", cl.row(shardID(0)).counter+raised, "1000")
 		cl.db.OnChange(nil) // the thief breaks the rules
 		cl.plant(i)
 		cl.until(5*time.Second, "its end", func() bool { return !l.Valid() && len(w.keys()) == 0 })
@@ -116,8 +121,8 @@ func TestLeaseThatCannotBeRenewedEndsBeforeOthersTakeIt(t *testing.T) {
 			}
 			return !taken.IsZero() && len(b.keys()) == 6
 		})
-		if ended.IsZero() || !ended.Before(taken) {
-			t.Errorf("ended at %v, taken at %v", ended, taken)
+		if ended.IsZero() || !ended.Before(taken) || lost.ctx.Err() == nil {
+			t.Errorf("ended at %v, taken at %v, context: %v", ended, taken, lost.ctx.Err())
 		}
 	})
 }
@@ -209,6 +214,9 @@ func TestWorkerDoesNotTakeALeaseWhoseReaderHasNotLeft(t *testing.T) {
 		down.Store(true)
 		time.Sleep(30 * time.Second)
 		down.Store(false)
+		time.Sleep(30 * time.Second)
+		cl.db.OnChange(nil)
+		cl.plant(foreign(shardID(0), "", 1000, "5")) // another had it and gave it up
 		time.Sleep(30 * time.Second)
 		if calls.Load() != 1 {
 			t.Errorf("%d readers of one shard", calls.Load())
@@ -374,7 +382,8 @@ func TestThrottlesCostNoLease(t *testing.T) {
 
 func TestLostAnswersCostNoLease(t *testing.T) {
 	in(t, 20, func(t *testing.T, cl *cluster) {
-		a := cl.start()
+		reg := prometheus.NewRegistry()
+		a := cl.start(func(o *Options) { o.Registerer = reg })
 		var n atomic.Int32
 		a.net(func(c leasetest.Call) leasetest.Fault {
 			if strings.HasPrefix(c.Op, "Update") && n.Add(1)%3 == 0 {
@@ -398,6 +407,51 @@ func TestLostAnswersCostNoLease(t *testing.T) {
 			if r := cl.row(s.ID); r.owner != "" {
 				t.Errorf("%s was not given up", s.ID)
 			}
+		}
+		for name, want := range map[string]float64{"lost_total": 0, "stolen_total": 0, "held": 0} {
+			if got := counted(t, reg, name); got != want {
+				t.Errorf("%s is %v; want %v", name, got, want)
+			}
+		}
+		if counted(t, reg, "taken_total") < 20 || counted(t, reg, "renewals_failed_total") == 0 {
+			t.Error("takes or failed renewals are not counted")
+		}
+	})
+}
+
+func counted(t *testing.T, reg *prometheus.Registry, name string) float64 {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "trailtide_lease_"+name {
+			return f.GetMetric()[0].GetCounter().GetValue() + f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+func TestLeaseWhoseRenewalWasNotAnsweredIsGivenUpAllTheSame(t *testing.T) {
+	in(t, 1, func(t *testing.T, cl *cluster) {
+		w := cl.start()
+		cl.until(time.Minute, "the lease", cl.holds(w, 1))
+		before := cl.row(shardID(0)).counter
+		w.net(func(c leasetest.Call) leasetest.Fault {
+			if c.Op == "UpdateItem" {
+				return leasetest.Fault{Lost: errNetwork}
+			}
+			return leasetest.Fault{Err: errNetwork}
+		})
+		for cl.row(shardID(0)).counter == before {
+			time.Sleep(time.Millisecond)
+		}
+		w.heal()
+		w.stop()
+		if r := cl.row(shardID(0)); r.owner != "" || r.counter != before+2 {
+			t.Errorf("row is %+v; want it given up after one renewal more than at counter %d", r, before)
 		}
 	})
 }
@@ -438,7 +492,7 @@ func TestHealthTellsWhenTheTableCannotBeRead(t *testing.T) {
 		w := cl.start()
 		cl.pass(5 * time.Second)
 		w.cut()
-		cl.pass(8 * time.Second)
+		cl.pass(7 * time.Second)
 		if err := w.Health(); err != nil {
 			t.Errorf("within the failover time: %v", err)
 		}
