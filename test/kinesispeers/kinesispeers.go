@@ -25,6 +25,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/trailtide/trailtide/pipeline/kinesis/kinesistest"
 )
 
 // Variable is the environment variable that switches the peers on.
@@ -47,6 +49,7 @@ func Config(url string) aws.Config {
 		Region:           "us-east-1",
 		Credentials:      credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
 		BaseEndpoint:     aws.String(url),
+		HTTPClient:       kinesistest.HTTPClient(http.DefaultClient),
 		RetryMaxAttempts: 1,
 	}
 }

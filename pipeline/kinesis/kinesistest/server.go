@@ -124,6 +124,11 @@ func New(opts Options) *Server {
 	s.plain = httptest.NewUnstartedServer(s)
 	s.plain.Config.ErrorLog = quiet
 	s.plain.Start()
+	for _, srv := range []*httptest.Server{s.tls, s.plain} {
+		if t, ok := srv.Client().Transport.(*http.Transport); ok {
+			t.MaxIdleConnsPerHost = 1000
+		}
+	}
 	s.URL, s.PlainURL = s.tls.URL, s.plain.URL
 	return s
 }
@@ -146,14 +151,10 @@ func (s *Server) Config() aws.Config { return s.config(s.tls) }
 func (s *Server) PlainConfig() aws.Config { return s.config(s.plain) }
 
 func (s *Server) config(srv *httptest.Server) aws.Config {
-	client := srv.Client()
-	if t, ok := client.Transport.(*http.Transport); ok {
-		t.MaxIdleConnsPerHost = 1000
-	}
 	return aws.Config{
 		Region:           s.opts.Region,
 		Credentials:      credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
-		HTTPClient:       client,
+		HTTPClient:       HTTPClient(srv.Client()),
 		BaseEndpoint:     aws.String(srv.URL),
 		RetryMaxAttempts: 1,
 	}

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
@@ -21,18 +21,19 @@ type subscription struct {
 	shard    *shard
 	position uint64
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	once   sync.Once
-	code   string // of the exception to end with, "" for none; set before ctx ends
+	ctx    context.Context // its cause is an *apiError if that is to be told
+	cancel context.CancelCauseFunc
+	free   context.CancelFunc
 }
 
-// end finishes the subscription with an exception frame, or in good order.
+// end finishes the subscription with an exception frame, or in good order if
+// code is empty.
 func (sub *subscription) end(code string) {
-	sub.once.Do(func() {
-		sub.code = code
-		sub.cancel()
-	})
+	if code == "" {
+		sub.cancel(nil)
+		return
+	}
+	sub.cancel(apiErrorf(code, "the subscription has ended"))
 }
 
 func (s *Server) subscribeToShard(in *request) (any, error) {
@@ -64,7 +65,9 @@ func (s *Server) subscribeToShard(in *request) (any, error) {
 		old.end("")
 	}
 	sub := &subscription{server: s, consumer: c, shard: sh, position: position}
-	sub.ctx, sub.cancel = context.WithTimeout(s.ctx, s.opts.SubscriptionTime)
+	ctx, cancel := context.WithCancelCause(s.ctx)
+	sub.cancel = cancel
+	sub.ctx, sub.free = context.WithTimeout(ctx, s.opts.SubscriptionTime)
 	c.subs[sh.id], c.began[sh.id] = sub, now
 	return sub, nil
 }
@@ -73,7 +76,8 @@ func (s *Server) subscribeToShard(in *request) (any, error) {
 func (sub *subscription) forget() {
 	sub.server.mu.Lock()
 	defer sub.server.mu.Unlock()
-	sub.cancel()
+	sub.cancel(nil)
+	sub.free()
 	if sub.consumer.subs[sub.shard.id] == sub {
 		delete(sub.consumer.subs, sub.shard.id)
 	}
@@ -97,7 +101,8 @@ func (sub *subscription) serve(w http.ResponseWriter, r *http.Request, p *plan) 
 				frames.sendPart()
 				panic(http.ErrAbortHandler)
 			case f.StreamCode != "":
-				sub.end(f.StreamCode)
+				_ = frames.exception(apiErrorf(f.StreamCode, "injected"))
+				return
 			default:
 				return
 			}
@@ -125,9 +130,9 @@ func (sub *subscription) serve(w http.ResponseWriter, r *http.Request, p *plan) 
 		case <-r.Context().Done():
 			return
 		case <-sub.ctx.Done():
-			if sub.ctx.Err() == context.Canceled && sub.code != "" {
-				message, _ := json.Marshal(map[string]string{"message": "the subscription has ended"})
-				_ = frames.send("exception", sub.code, message)
+			var told *apiError
+			if errors.As(context.Cause(sub.ctx), &told) {
+				_ = frames.exception(told)
 			}
 			return
 		}
@@ -197,6 +202,14 @@ func (f *frameWriter) send(kind, name string, payload []byte) error {
 		return err
 	}
 	return f.flush.Flush()
+}
+
+func (f *frameWriter) exception(e *apiError) error {
+	message, err := json.Marshal(map[string]string{"message": e.Message})
+	if err != nil {
+		return err
+	}
+	return f.send("exception", e.Code, message)
 }
 
 // sendPart sends the beginning of a frame.
