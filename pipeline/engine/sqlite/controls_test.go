@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trailtide/trailtide/pipeline/control"
+	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/sinks"
 )
 
 // TestControls: what is said beside a running worker reaches its reader; a
@@ -81,5 +83,36 @@ func TestUpgrade(t *testing.T) {
 	}
 	if s, err := e.Stats(t.Context()); err != nil || s.StateFormat != format {
 		t.Errorf("format %d, %v", s.StateFormat, err)
+	}
+}
+
+// TestFromTime: a sink may begin at the first alert of a time.
+func TestFromTime(t *testing.T) {
+	e := startAt(t, filepath.Join(t.TempDir(), "state.db"), Options{})
+	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
+	if err := e.Register(t.Context(), engine.FromOldest, "keeper"); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, e, func(txn engine.Txn) {
+		for i, id := range []string{"a", "b", "c"} {
+			txn.Alert(&sinks.Alert{AlertID: id, DetectedAt: at.Add(time.Duration(i) * time.Minute)}, false, true)
+		}
+	})
+	for name, c := range map[string]struct {
+		from engine.Start
+		want int64
+	}{
+		"before all":    {engine.FromTime(at.Add(-time.Hour)), 3},
+		"at the second": {engine.FromTime(at.Add(time.Minute)), 2},
+		"between":       {engine.FromTime(at.Add(90 * time.Second)), 1},
+		"after all":     {engine.FromTime(at.Add(time.Hour)), 0},
+		"before 1970":   {engine.FromTime(time.Time{}), 3},
+	} {
+		if err := e.Register(t.Context(), c.from, name); err != nil {
+			t.Fatal(err)
+		}
+		if unread, err := e.Forget(t.Context(), name); err != nil || unread != c.want {
+			t.Errorf("%s: %d unread, %v; want %d", name, unread, err, c.want)
+		}
 	}
 }
