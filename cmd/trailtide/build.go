@@ -12,6 +12,7 @@ import (
 	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/files"
 	"github.com/trailtide/trailtide/pipeline/kafka"
+	"github.com/trailtide/trailtide/pipeline/kinesis"
 	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/sinks/file"
 	sinkkafka "github.com/trailtide/trailtide/sinks/kafka"
@@ -25,6 +26,15 @@ func buildSource(c *Config, log *zap.Logger, r prometheus.Registerer) (pipeline.
 		return files.New(files.Options{
 			Paths: c.Source.Files.Paths, AllFiles: c.Source.Files.AllFiles, MaxInflated: c.Limits.MaxInflated, Stdin: os.Stdin,
 		})
+	}
+	if c.Source.Kinesis != nil {
+		o := *c.Source.Kinesis
+		o.Log, o.Registerer = log.Named("kinesis"), r
+		src, err := kinesis.New(o)
+		if err != nil {
+			return nil, fmt.Errorf("source.kinesis: %w", err)
+		}
+		return src, nil
 	}
 	o := *c.Source.Kafka
 	o.Log, o.Registerer = log.Named("kafka"), r

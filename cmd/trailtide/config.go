@@ -184,7 +184,7 @@ func (c *Config) validate() error {
 		bad("commit_interval: at most 1m")
 	}
 	errs = append(errs, prefixed("enrich", c.Enrich.Validate())...)
-	errs = append(errs, c.Source.validate()...)
+	errs = append(errs, c.Source.validate(c.Engine)...)
 	names := make(map[string]bool)
 	for i := range c.Sinks {
 		s := &c.Sinks[i]

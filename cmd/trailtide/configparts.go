@@ -7,6 +7,7 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/alertstore"
 	"github.com/trailtide/trailtide/pipeline/kafka"
+	"github.com/trailtide/trailtide/pipeline/kinesis"
 	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/sinks/file"
 	sinkkafka "github.com/trailtide/trailtide/sinks/kafka"
@@ -16,8 +17,9 @@ import (
 
 // SourceConfig is where records come from: one of its fields.
 type SourceConfig struct {
-	Kafka *kafka.Options `yaml:"kafka"`
-	Files *FilesConfig   `yaml:"files"`
+	Kafka   *kafka.Options   `yaml:"kafka"`
+	Kinesis *kinesis.Options `yaml:"kinesis"`
+	Files   *FilesConfig     `yaml:"files"`
 }
 
 // FilesConfig reads files once, to their end.
@@ -26,19 +28,33 @@ type FilesConfig struct {
 	AllFiles bool     `yaml:"all_files"`
 }
 
-func (c *SourceConfig) validate() []error {
-	switch {
-	case c.Kafka != nil && c.Files != nil:
-		return []error{errors.New("source: set one of kafka and files")}
-	case c.Kafka != nil:
-		return prefixed("source.kafka", c.Kafka.Validate())
-	case c.Files != nil:
-		if len(c.Files.Paths) == 0 {
-			return []error{errors.New("source.files.paths: name at least one")}
-		}
-		return nil
+func (c *SourceConfig) validate(engine string) []error {
+	var errs []error
+	kinds := 0
+	if c.Kafka != nil {
+		kinds++
+		errs = append(errs, prefixed("source.kafka", c.Kafka.Validate())...)
 	}
-	return []error{errors.New("source: set kafka or files")}
+	if c.Kinesis != nil {
+		kinds++
+		errs = append(errs, prefixed("source.kinesis", c.Kinesis.Validate())...)
+		switch leases := c.Kinesis.Leases != nil; {
+		case leases && engine == engineSQLite:
+			errs = append(errs, errors.New("source.kinesis.leases: belong to engine: kafka; with engine: sqlite one worker reads every shard"))
+		case !leases && engine == engineKafka:
+			errs = append(errs, errors.New("source.kinesis.leases: are needed with engine: kafka, so that its workers share the shards"))
+		}
+	}
+	if c.Files != nil {
+		kinds++
+		if len(c.Files.Paths) == 0 {
+			errs = append(errs, errors.New("source.files.paths: name at least one"))
+		}
+	}
+	if kinds != 1 {
+		errs = append(errs, errors.New("source: set one of kafka, kinesis and files"))
+	}
+	return errs
 }
 
 // SinkConfig is one receiver of alerts: exactly one of the kinds.
