@@ -71,7 +71,7 @@ func (c *contract) subscribe(t *testing.T, consumer, shard string, at *types.Sta
 	t.Helper()
 	sub := &subscribed{}
 	eventually(t, "a subscription is let in", func() bool {
-		out, err := c.Client.SubscribeToShard(c.ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: &shard, StartingPosition: at})
+		out, err := c.Client.SubscribeToShard(c.ctx, &kinesis.SubscribeToShardInput{ConsumerARN: &consumer, ShardId: &shard, StartingPosition: at}, OwnProtocol)
 		if err != nil && code(err) != ErrResourceInUse {
 			t.Fatal(err)
 		}
