@@ -77,7 +77,8 @@ func (s *Shared) Start(_ context.Context, committed map[string][]byte) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	opts = append(opts,
 		kgo.KeepControlRecords(), // they move the position past a transaction's end
-		kgo.RebalanceTimeout(max(defaultRebalanceTimeout, 2*s.o.DrainWithin)),
+		// Who drains joins late; longer than for a session nobody is waited for.
+		kgo.RebalanceTimeout(max(s.o.SessionTimeout, 2*s.o.DrainWithin)),
 		kgo.AdjustFetchOffsetsFn(s.begin),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, got map[string][]int32) { s.onAssigned(ctx, got) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, gone map[string][]int32) { s.onRevoked(gone) }),

@@ -82,7 +82,7 @@ func join(t testing.TB, name string, o Options) *member {
 	}
 	m.s = s
 	m.out, err = txn.Open(t.Context(), txn.Options{
-		Client: o.Client, ID: "writer-" + name, Timeout: 5 * time.Second, MetadataMinAge: 20 * time.Millisecond,
+		Client: o.Client, ID: "writer-" + name, Timeout: 2 * time.Second, MetadataMinAge: 20 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -240,22 +240,24 @@ func (m *member) untilRead(n int) {
 	m.until(fmt.Sprint(n, " records"), func() bool { return len(m.read) >= n })
 }
 
-// run steps in a goroutine until stop.
+// run steps in a goroutine until stop, which lets the last commit end.
 func (m *member) run() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(ended)
 		for {
-			if err := m.step(ctx); err != nil {
-				if ctx.Err() == nil {
-					m.t.Errorf("%s: %v", m.name, err)
-				}
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if err := m.step(context.Background()); err != nil {
+				m.t.Errorf("%s: %v", m.name, err)
 				return
 			}
 		}
 	}()
-	return sync.OnceFunc(func() { cancel(); <-done })
+	return sync.OnceFunc(func() { close(done); <-ended })
 }
 
 func (m *member) logged(part string) (n int) {
@@ -286,6 +288,7 @@ type copied struct {
 	cl  *kgo.Client
 	got map[string][]string // values by "topic/partition", in order
 	all map[string]int
+	why func() // tells why nothing more comes; may be nil
 }
 
 func follow(t testing.TB, c *kfake.Cluster) *copied {
@@ -305,6 +308,9 @@ func (f *copied) until(n int) {
 	for len(f.all) < n {
 		fetches := f.cl.PollFetches(ctx)
 		if err := ctx.Err(); err != nil {
+			if f.why != nil {
+				f.why()
+			}
 			f.t.Fatalf("%d of %d values were committed", len(f.all), n)
 		}
 		f.take(fetches)
@@ -366,6 +372,20 @@ func cut(c *kfake.Cluster, keys []kmsg.Key, memberID string) (heal func()) {
 		})
 	}
 	return func() { healed.Store(true) }
+}
+
+// stall lets a member's next request to join wait until healed.
+func stall(c *kfake.Cluster, memberID string) (heal func()) {
+	healed := make(chan struct{})
+	c.ControlKey(int16(kmsg.JoinGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		if req.(*kmsg.JoinGroupRequest).MemberID != memberID {
+			c.KeepControl()
+			return nil, nil, false
+		}
+		c.SleepControl(func() { <-healed })
+		return nil, nil, false
+	})
+	return func() { close(healed) }
 }
 
 var groupKeys = []kmsg.Key{kmsg.Heartbeat, kmsg.JoinGroup, kmsg.SyncGroup, kmsg.LeaveGroup}

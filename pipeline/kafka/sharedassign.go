@@ -8,10 +8,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// defaultRebalanceTimeout is the client's own: how long the others wait for a
-// member that is slow to join again.
-const defaultRebalanceTimeout = time.Minute
-
 // onAssigned begins new stays. The client calls it at the begin of each session
 // of the group, also with nothing new, and looks for offsets after it.
 //
