@@ -108,8 +108,6 @@ func (c *connector) dynamo(l *Leases) *dynamodb.Client {
 		}
 		if l.Endpoint != "" {
 			o.BaseEndpoint = &l.Endpoint
-		} else if c.o.Config == nil {
-			o.BaseEndpoint = nil
 		}
 		o.RetryMaxAttempts = 2
 	})

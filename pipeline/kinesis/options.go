@@ -93,7 +93,7 @@ type Leases struct {
 	Table string `yaml:"table"`
 	// Create says whether a table that is missing is made. Default true.
 	Create *bool `yaml:"create"`
-	// Region and Endpoint of DynamoDB. Default: those of the SDK's chain.
+	// Region and Endpoint of DynamoDB. Default: Options.Region, and the region's endpoint.
 	Region   string `yaml:"region"`
 	Endpoint string `yaml:"endpoint"`
 	// Worker names this worker in the table. Default "trailtide".
