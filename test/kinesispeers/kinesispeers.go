@@ -110,7 +110,7 @@ func start(t testing.TB, args func(port string) []string) string {
 	}
 	port := strconv.Itoa(ports[0])
 	var log bytes.Buffer
-	cmd := exec.Command("node", append([]string{"-r", "./loopback.js"}, args(port)...)...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "node", append([]string{"-r", "./loopback.js"}, args(port)...)...)
 	cmd.Dir, cmd.Env = dir, environment(port, strconv.Itoa(ports[1]), dir)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	p, err := startProcess(cmd)

@@ -36,12 +36,14 @@ type bench struct {
 }
 
 func newBench(t *testing.T, opts Options) bench {
+	t.Helper()
 	s := start(t, opts)
 	s.CreateStream("a", 1)
 	return bench{s, &contract{Target: Target{Client: kinesis.NewFromConfig(s.Config())}, ctx: t.Context()}, t.Context()}
 }
 
 func (b bench) horizon(t *testing.T) *string {
+	t.Helper()
 	return b.iterator(t, from("a", shard0, types.ShardIteratorTypeTrimHorizon))
 }
 

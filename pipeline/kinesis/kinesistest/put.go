@@ -21,10 +21,8 @@ func (s *Server) route(st *stream, key, explicit string, size int) (*shard, erro
 	if size+len(key) > st.maxRecord {
 		return nil, apiErrorf(ErrValidation, "a record of %d bytes: this stream takes at most %d", size, st.maxRecord)
 	}
-	hash := u128{}
-	if explicit == "" {
-		hash = hashOf(key)
-	} else {
+	hash := hashOf(key)
+	if explicit != "" {
 		var err error
 		if hash, err = parseHash(explicit); err != nil {
 			return nil, invalidf("Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified value was %s", explicit)

@@ -14,7 +14,10 @@ import (
 
 var horizon = &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon}
 
-func (b bench) fan(t *testing.T) string { return b.consumer(t, "a", "reader") }
+func (b bench) fan(t *testing.T) string {
+	t.Helper()
+	return b.consumer(t, "a", "reader")
+}
 
 // drain counts the events of a subscription until it ends.
 func drain(t *testing.T, sub *subscribed) (events int) {
