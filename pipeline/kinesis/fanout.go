@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 	"go.uber.org/zap"
 )
 
@@ -150,7 +152,7 @@ func (r *reading) subscribeOnce(ctx context.Context, consumer string, sub *subsc
 	slow := time.AfterFunc(s.t.call, cancel)
 	out, err := r.st.client.SubscribeToShard(ctx, &kinesis.SubscribeToShardInput{
 		ConsumerARN: &consumer, ShardId: &r.shard, StartingPosition: at,
-	})
+	}, ownProtocol)
 	slow.Stop()
 	if err != nil {
 		return err
@@ -186,6 +188,10 @@ func (r *reading) subscribeOnce(ctx context.Context, consumer string, sub *subsc
 		}
 	}
 }
+
+// ownProtocol gives a call a decoder of its own: that of the client keeps what
+// it needs for event streams in fields that all calls share without a lock.
+func ownProtocol(o *kinesis.Options) { o.Protocol = awsjson.New11(schemas.Kinesis_20131202) }
 
 // event queues what one event brought. While the budget has no room nothing
 // more is read, and the service sends nothing more.

@@ -235,19 +235,19 @@ func TestClockSkew(t *testing.T) {
 // expires or ends meanwhile is renewed.
 func TestSlowPipeline(t *testing.T) {
 	modes(t, func(t *testing.T, mode string) {
-		srv := server(t, kinesistest.Options{IteratorTTL: 50 * time.Millisecond, SubscriptionTime: 300 * time.Millisecond})
+		srv := server(t, kinesistest.Options{IteratorTTL: 50 * time.Millisecond, SubscriptionTime: 500 * time.Millisecond})
 		srv.CreateStream("trail", 4)
 		const n = 200
-		pad := strings.Repeat("x", 32<<10)
+		pad := strings.Repeat("x", 16<<10)
 		for i := range n {
 			key := string(rune('a' + i%26))
 			srv.Put("trail", key, []byte(key+":"+strconv.Itoa(i)+" "+pad))
 		}
 		o := options(srv, mode, "trail")
-		o.BufferBytes, o.MaxRecords = 2<<20, 10
+		o.BufferBytes, o.MaxRecords = 1<<20, 10
 		r := open(t, o, nil)
 		r.until("the first records", func() bool { return len(r.got) > 0 })
-		deadline := time.NewTimer(400 * time.Millisecond)
+		deadline := time.NewTimer(700 * time.Millisecond)
 		defer deadline.Stop()
 		<-deadline.C // a pipeline that is slow for longer than iterators and subscriptions live
 		r.s.budget.mu.Lock()
