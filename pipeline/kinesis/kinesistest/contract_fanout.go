@@ -137,13 +137,13 @@ func testSubscribe(t *testing.T, c *contract) {
 	consumer := c.consumer(t, stream, "reader")
 	c.put(t, stream, "k", "0")
 	sub := c.subscribe(t, consumer, shard0, &types.StartingPosition{Type: types.ShardIteratorTypeTrimHorizon})
-	got := sub.read(t, 1)
 	if !c.Lacks.Refusal {
 		_, err := c.Client.SubscribeToShard(c.ctx, &kinesis.SubscribeToShardInput{
 			ConsumerARN: &consumer, ShardId: aws.String(shard0), StartingPosition: &types.StartingPosition{Type: types.ShardIteratorTypeLatest},
 		})
 		wantCode(t, "a second subscription at once", err, ErrResourceInUse)
 	}
+	got := sub.read(t, 1)
 	for i := range 3 {
 		c.put(t, stream, "k", fmt.Sprint(i+1))
 	}
