@@ -52,7 +52,7 @@ func TestSecondOpenFences(t *testing.T) {
 }
 
 // tells says whether the brokers can be asked who holds an ID (KIP-664).
-func tells(t testing.TB, c *kfake.Cluster) bool {
+func tells(t testing.TB, c cluster) bool {
 	t.Helper()
 	req := kmsg.NewPtrApiVersionsRequest()
 	req.ClientSoftwareName, req.ClientSoftwareVersion = "test", "1"

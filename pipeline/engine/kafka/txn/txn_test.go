@@ -34,6 +34,9 @@ const (
 	group = "workers"
 )
 
+// cluster is a kfake.Cluster, or a real one.
+type cluster interface{ ListenAddrs() []string }
+
 // releases are brokers on both sides of KIP-890 and of KIP-664.
 var releases = map[string]*kversion.Versions{
 	"2.5": kversion.V2_5_0(), "3.9": kversion.V3_9_0(), "newest": nil,
@@ -62,7 +65,7 @@ func newCluster(t testing.TB, v *kversion.Versions) *kfake.Cluster {
 	return c
 }
 
-func options(t testing.TB, c *kfake.Cluster) txn.Options {
+func options(t testing.TB, c cluster) txn.Options {
 	return txn.Options{
 		Client: client.Options{Brokers: c.ListenAddrs()}, ID: "t-0",
 		Timeout: 5 * time.Second, MetadataMinAge: 50 * time.Millisecond,
@@ -96,7 +99,7 @@ func upTo(n int) *txn.Offsets {
 	return o
 }
 
-func newClient(t testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
+func newClient(t testing.TB, c cluster, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
 	cl, err := kgo.NewClient(append(opts, kgo.SeedBrokers(c.ListenAddrs()...), kgo.MetadataMinAge(50*time.Millisecond))...)
 	if err != nil {
@@ -107,7 +110,7 @@ func newClient(t testing.TB, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 }
 
 // committed reads what read_committed readers see, sorted.
-func committed(t testing.TB, c *kfake.Cluster) (numbers []int) {
+func committed(t testing.TB, c cluster) (numbers []int) {
 	t.Helper()
 	cl := newClient(t, c, kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(50*time.Millisecond), kgo.KeepControlRecords(),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{out: {0: kgo.NewOffset().AtStart(), 1: kgo.NewOffset().AtStart()}}))
@@ -146,7 +149,7 @@ func committed(t testing.TB, c *kfake.Cluster) (numbers []int) {
 	return numbers
 }
 
-func groupAt(t testing.TB, c *kfake.Cluster) map[int32]int64 {
+func groupAt(t testing.TB, c cluster) map[int32]int64 {
 	t.Helper()
 	cl := newClient(t, c)
 	defer cl.Close()
@@ -159,7 +162,7 @@ func groupAt(t testing.TB, c *kfake.Cluster) map[int32]int64 {
 	return at
 }
 
-func wantState(t testing.TB, c *kfake.Cluster, numbers []int, n int) {
+func wantState(t testing.TB, c cluster, numbers []int, n int) {
 	t.Helper()
 	if d := cmp.Diff(numbers, committed(t, c)); d != "" {
 		t.Errorf("committed values (-want +got):\n%s", d)
