@@ -24,12 +24,12 @@ type powered struct {
 		SetRules(rs *matcher.Ruleset)
 		Summary() pipeline.Summary
 	}
-	source pipeline.Source
 	// beside run until the worker has ended: delivery and the like.
 	beside []func(ctx context.Context) error
 	// drain waits until what the worker has made is delivered; nil: others do that.
 	drain func(ctx context.Context)
-	close func() error
+	// close releases everything; the worker has ended or was not begun.
+	close func(ctx context.Context) error
 }
 
 // openEngine builds the worker on its engine.
@@ -57,7 +57,8 @@ func openEmbedded(ctx context.Context, c *Config, rs *matcher.Ruleset, receivers
 	if err != nil {
 		return nil, errors.Join(runtimeError(err), eng.Close())
 	}
-	p := &powered{worker: w, source: src, close: eng.Close, drain: func(ctx context.Context) { waitDelivered(ctx, eng, receivers) }}
+	closeAll := func(ctx context.Context) error { return errors.Join(src.Close(ctx), eng.Close()) }
+	p := &powered{worker: w, close: closeAll, drain: func(ctx context.Context) { waitDelivered(ctx, eng, receivers) }}
 	if err := forgetSinks(ctx, eng, receivers, log); err != nil {
 		return nil, errors.Join(runtimeError(err), eng.Close())
 	}

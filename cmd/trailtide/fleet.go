@@ -43,13 +43,13 @@ func openFleet(ctx context.Context, c *Config, rs *matcher.Ruleset, receivers []
 		return nil, runtimeError(err)
 	}
 	w := &checkedWorker{Fleet: f, c: c, log: log, passed: make(chan struct{})}
-	p := &powered{worker: w, source: src}
+	p := &powered{worker: w}
 	out := outbox.Options{
 		Client: k.Client, Names: names, SessionTimeout: k.SessionTimeout, InstanceID: k.InstanceID, MetadataMinAge: k.MetadataMinAge,
 		Log: log.Named("outbox"), Registerer: r,
 	}
 	var closers []func() error
-	p.close = func() error {
+	p.close = func(context.Context) error { // the worker closes the source
 		var errs []error
 		for _, f := range closers {
 			errs = append(errs, f())
@@ -66,11 +66,11 @@ func openFleet(ctx context.Context, c *Config, rs *matcher.Ruleset, receivers []
 			Client: k.Client, Topic: names.Control(), MetadataMinAge: k.MetadataMinAge, Log: log.Named("control"),
 		})
 		if err != nil {
-			return nil, errors.Join(usageError(err), p.close())
+			return nil, errors.Join(usageError(err), p.close(ctx))
 		}
 		runner, err := buildDelivery(c, box, receivers, said.Muted, log, r)
 		if err != nil {
-			return nil, errors.Join(runtimeError(err), p.close())
+			return nil, errors.Join(runtimeError(err), p.close(ctx))
 		}
 		w.register = runner.Register
 		p.beside = append(p.beside, w.afterCheck(said.Run), w.afterCheck(afterLoaded(said, runner.Run)))
@@ -78,7 +78,7 @@ func openFleet(ctx context.Context, c *Config, rs *matcher.Ruleset, receivers []
 	if c.Store.Path != "" {
 		store, err := outbox.NewStore(ctx, c.Store.Path, sqlite.Options{AlertsMaxAge: c.Store.MaxAge, AlertsMaxRows: int64(c.Store.MaxAlerts)}, out)
 		if err != nil {
-			return nil, errors.Join(runtimeError(err), p.close())
+			return nil, errors.Join(runtimeError(err), p.close(ctx))
 		}
 		closers = append(closers, store.Close)
 		p.beside = append(p.beside, w.afterCheck(store.Run))

@@ -73,15 +73,15 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	w, src := e.worker, e.source
+	w := e.worker
 	adminLn, err := listenAdmin(starting, c.Admin)
 	if err != nil {
-		return errors.Join(runtimeError(fmt.Errorf("admin listener: %w", err)), e.close())
+		return errors.Join(runtimeError(fmt.Errorf("admin listener: %w", err)), e.close(starting))
 	}
 	var pprofLn net.Listener
 	if c.Pprof.Listen != "" {
 		if pprofLn, err = new(net.ListenConfig).Listen(starting, "tcp", c.Pprof.Listen); err != nil {
-			return errors.Join(runtimeError(fmt.Errorf("pprof listener: %w", err)), e.close())
+			return errors.Join(runtimeError(fmt.Errorf("pprof listener: %w", err)), e.close(starting))
 		}
 	}
 
@@ -147,7 +147,7 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopWithin)
 	defer cancel()
-	err = errors.Join(err, g.Wait(), src.Close(closing), e.close())
+	err = errors.Join(err, g.Wait(), e.close(closing))
 	s := w.Summary()
 	log.Info("trailtide stops", zap.Int64("events_read", s.Read), zap.Int64("events_invalid", s.Invalid),
 		zap.Int64("events_matched", s.Matched), zap.Int64("events_duplicate", s.Duplicate), zap.Int64("events_unmatched", s.Unmatched),

@@ -114,12 +114,16 @@ func (a *alertStage) stop(within time.Duration) {
 	}
 	a.mu.Unlock()
 	a.giveUp(ctx, all)
-	if a.f.o.InstanceID == "" {
-		if err := a.cl.LeaveGroupContext(ctx); err != nil {
-			a.f.log.Debug("leave the group", zap.Error(err))
-		}
+	closed := make(chan struct{})
+	go func() { // a static member stays in the group
+		defer close(closed)
+		a.cl.CloseAllowingRebalance()
+	}()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		a.f.log.Warn("the group of the alert stage could not be left in time; its session ends by itself")
 	}
-	a.cl.Close()
 	a.running.Wait()
 }
 
@@ -182,7 +186,7 @@ func (a *alertStage) take(parts map[string][]int32, gone bool) (out []*owner) {
 // takes them away when ctx ends.
 func (a *alertStage) giveUp(ctx context.Context, owners []*owner) {
 	for _, o := range owners {
-		o.leaving.Do(func() { close(o.leave) })
+		o.leaving()
 	}
 	for _, o := range owners {
 		a.f.slot.remove(ctx, o.p)

@@ -190,7 +190,7 @@ func (f *Fleet) readFailed(err error) {
 }
 
 // Run works until ctx ends or the source does: both answer nil, after a last
-// commit of both stages. Run is called once.
+// commit of both stages. It closes the source. Run is called once.
 func (f *Fleet) Run(ctx context.Context) error {
 	admin, err := f.newAdmin()
 	if err != nil {
@@ -220,13 +220,27 @@ func (f *Fleet) Run(ctx context.Context) error {
 	if cause := context.Cause(run); ctx.Err() == nil && cause != nil {
 		err = errors.Join(err, cause)
 	}
+	// What is not committed by now never will be: whoever waits for the source's
+	// partitions need not wait for more.
+	var closing sync.WaitGroup
+	closing.Go(func() { f.closeSource(ctx) })
 	stopReading()
 	poll.Wait()
 	a.stop(f.o.StopWithin)
+	closing.Wait()
 	if f.way != nil {
 		f.way.close()
 	}
 	return errors.Join(err, f.engine.Close())
+}
+
+// closeSource leaves the source to the other workers.
+func (f *Fleet) closeSource(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.o.StopWithin)
+	defer cancel()
+	if err := f.o.Source.Close(ctx); err != nil {
+		f.log.Warn("the source did not close cleanly; others take over when its session ends", zap.Error(err))
+	}
 }
 
 func (f *Fleet) engineOptions(a *alertStage) enginekafka.Options {

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -182,12 +181,7 @@ func start(t testing.TB, c *kfake.Cluster, name string, rs *matcher.Ruleset, cha
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &running{f: fl, cancel: cancel, done: make(chan error, 1)}
-	go func() {
-		err := fl.Run(ctx)
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		r.done <- errors.Join(err, o.Source.Close(closing))
-	}()
+	go func() { r.done <- fl.Run(ctx) }()
 	t.Cleanup(func() { r.stop(t) })
 	return r
 }

@@ -31,8 +31,8 @@ type owner struct {
 
 	hold    context.Context // ends when the partition is not ours any more
 	release context.CancelFunc
-	leave   chan struct{} // closed: to be given up after a last commit
-	leaving sync.Once
+	leave   context.Context // ends when it is to be given up after a last commit
+	leaving context.CancelFunc
 	done    chan struct{}
 	gone    atomic.Bool // the group has taken it away: nothing may be committed
 
@@ -82,9 +82,10 @@ const (
 func newOwner(a *alertStage, p int) *owner {
 	o := &owner{
 		a: a, p: p, name: a.f.o.Names.Repartition() + "/" + strconv.Itoa(p), log: a.f.log.With(zap.Int("partition", p)),
-		leave: make(chan struct{}), done: make(chan struct{}), wake: make(chan struct{}, 1), times: newSourceTimes(),
+		done: make(chan struct{}), wake: make(chan struct{}, 1), times: newSourceTimes(),
 	}
 	o.hold, o.release = context.WithCancel(context.WithoutCancel(a.ctx))
+	o.leave, o.leaving = context.WithCancel(o.hold)
 	return o
 }
 
@@ -140,7 +141,7 @@ func (o *owner) run() error {
 }
 
 func (o *owner) work() error {
-	if err := o.restore(); err != nil {
+	if err := o.restore(); err != nil || o.stage == nil {
 		return err
 	}
 	tick := time.NewTicker(o.a.f.o.CommitEvery)
@@ -149,7 +150,7 @@ func (o *owner) work() error {
 		select {
 		case <-o.hold.Done():
 			return nil
-		case <-o.leave:
+		case <-o.leave.Done():
 			return o.commit()
 		case <-o.wake:
 			if err := o.drain(); err != nil {
@@ -180,9 +181,7 @@ func (o *owner) drain() error {
 			}
 		}
 		select {
-		case <-o.leave:
-			return nil
-		case <-o.hold.Done():
+		case <-o.leave.Done():
 			return nil
 		default:
 		}
@@ -190,16 +189,16 @@ func (o *owner) drain() error {
 	return nil
 }
 
-// restore takes the state over. It is tried until it is there: nobody else may
-// have the partition meanwhile.
+// restore takes the state over. It is tried until it is there, or the partition
+// is to be given up again: nobody else may have it meanwhile.
 func (o *owner) restore() error {
 	started := o.a.f.o.Now()
 	said := false
 	for {
-		err := o.a.f.fenceSlot(o.hold, o.p)
+		err := o.a.f.fenceSlot(o.leave, o.p)
 		var stage *alerting.Stage
 		if err == nil {
-			stage, err = alerting.Open(o.hold, o.a.f.engine, o.p, o.a.f.alerting())
+			stage, err = alerting.Open(o.leave, o.a.f.engine, o.p, o.a.f.alerting())
 		}
 		if err == nil {
 			o.stage = stage
@@ -211,6 +210,9 @@ func (o *owner) restore() error {
 			o.log.Info("partition taken over", zap.Int("window_keys", stage.Windows().Keys), zap.Duration("took", took))
 			return nil
 		}
+		if o.leave.Err() != nil {
+			return nil // given up meanwhile
+		}
 		if !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrFenced) {
 			return err
 		}
@@ -218,7 +220,7 @@ func (o *owner) restore() error {
 			said = true
 			o.log.Warn("the partition's state cannot be restored yet; trying on", zap.Error(err))
 		}
-		if err := o.wait.pause(o.hold); err != nil {
+		if err := o.wait.pause(o.leave); err != nil {
 			return nil //nolint:nilerr // given up meanwhile
 		}
 	}
