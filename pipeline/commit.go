@@ -22,6 +22,7 @@ type committer struct {
 	interval []*result // applied, not yet durable
 	events   int       // matched events among them
 	open     bool      // a transaction is open
+	lineage  *lineage
 }
 
 // run returns nil when order is closed and everything is committed. When ctx
@@ -100,19 +101,22 @@ func (c *committer) apply(res *result) {
 		}
 	}
 	for _, p := range res.open {
-		c.stage.Partition(p.Partition, p.Time)
+		c.stage.Partition(p.Partition, c.lineage.floor(p.Time, res.from[p.Partition]))
 	}
 	for _, ev := range res.events {
 		c.stage.Apply(ev)
 	}
 	for _, p := range res.reached {
 		c.stage.Reached(p.Partition, p.Time)
+		c.lineage.raise(p.Partition, p.Time)
 	}
 	for _, p := range res.idle {
 		c.stage.Idle(p.Partition, p.Time)
+		c.lineage.raise(p.Partition, p.Time)
 	}
 	for _, p := range res.closed {
 		c.stage.Closed(p.Partition)
+		c.lineage.closed(p.Partition)
 	}
 	c.stage.Advance(res.live)
 	txn := c.stage.Txn()
@@ -226,6 +230,7 @@ func (c *committer) retry(ctx context.Context, doing string, f func() error) err
 // done settles a durable interval: memory, metrics, the source's own record.
 func (c *committer) done(start time.Time) {
 	counts := c.stage.Committed()
+	c.lineage.committed()
 	c.open = false
 	positions := make(map[string][]byte)
 	for _, res := range c.interval {

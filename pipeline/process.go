@@ -49,6 +49,7 @@ type result struct {
 	open, idle []PartitionTime
 	closed     []PartitionEnd
 	lost       []string
+	from       map[string][]string
 	live       bool
 
 	events    []*alerting.Event // with a match, in order
@@ -109,7 +110,7 @@ func (l *lane) process(b *Batch, rs *ruleset, now time.Time) *result {
 	if l.rules != rs {
 		l.rules, l.matcher = rs, rs.set.NewMatcherWith(matcher.MatcherOptions{Now: l.clock})
 	}
-	res := &result{open: b.Open, idle: b.Idle, closed: b.Closed, lost: b.Lost, live: b.Live, positions: make(map[string][]byte)}
+	res := &result{open: b.Open, idle: b.Idle, closed: b.Closed, lost: b.Lost, from: b.From, live: b.Live, positions: make(map[string][]byte)}
 	l.batch, l.res, l.now = b, res, now.UnixNano()
 	l.reached, l.part = l.reached[:0], -1
 	clear(l.at)

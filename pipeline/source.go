@@ -32,6 +32,10 @@ type Batch struct {
 	// given event time (Unix nanoseconds; a minimum int64 if unknown) until their records move it. Applied before the records.
 	// A partition that is open already moves forward to a later time, and never back.
 	Open []PartitionTime
+	// From names, of partitions in Open, those that they go on from, such as a
+	// shard's parents: they begin at the least time of these, if that is known and
+	// later than the given one.
+	From map[string][]string
 	// Positions are to be committed besides those of the records: where a
 	// partition begins that has brought nothing yet.
 	Positions map[string][]byte

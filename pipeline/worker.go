@@ -163,7 +163,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		})
 	}
 	g.Go(func() error {
-		c := &committer{w: w, stage: stage}
+		c := &committer{w: w, stage: stage, lineage: newLineage()}
 		return c.run(gctx, ctx, order)
 	})
 	err = g.Wait()

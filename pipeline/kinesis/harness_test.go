@@ -77,6 +77,7 @@ type reader struct {
 	pending   map[string][]byte // not committed yet
 	open      map[string]bool
 	ever      map[string]int // how often a partition was opened
+	from      map[string][]string
 	idle      map[string]int64
 	live      bool
 	closed    bool
@@ -100,7 +101,7 @@ func prepare(t testing.TB, o Options) *reader {
 	o.Log = zap.New(core)
 	r := &reader{
 		t: t, logs: logs, registry: prometheus.NewRegistry(),
-		positions: map[string][]byte{}, pending: map[string][]byte{}, open: map[string]bool{}, idle: map[string]int64{}, ever: map[string]int{},
+		positions: map[string][]byte{}, pending: map[string][]byte{}, open: map[string]bool{}, idle: map[string]int64{}, from: map[string][]string{}, ever: map[string]int{},
 	}
 	o.Registerer = r.registry
 	if o.ListInterval == 0 {
@@ -159,6 +160,14 @@ func (r *reader) note(b *pipeline.Batch) map[string][]byte {
 	for _, p := range b.Open {
 		r.open[p.Partition] = true
 		r.ever[p.Partition]++
+	}
+	maps.Copy(r.from, b.From)
+	for child, parents := range b.From {
+		for _, p := range parents {
+			if r.ever[p] > 0 && !r.open[p] {
+				r.t.Errorf("%s was closed before its child %s was open", p, child)
+			}
+		}
 	}
 	committed := maps.Clone(b.Positions)
 	if committed == nil {

@@ -45,7 +45,7 @@ func (s *Source) batch(must bool) *pipeline.Batch {
 		s.budget.change(-bytes)
 		return nil
 	}
-	b.Open, b.Lost, b.Closed, b.Positions = s.out.Open, s.out.Lost, s.out.Closed, s.out.Positions
+	b.Open, b.From, b.Lost, b.Closed, b.Positions = s.out.Open, s.out.From, s.out.Lost, s.out.Closed, s.out.Positions
 	s.out = pipeline.Batch{}
 	for name, pos := range s.late {
 		s.setPosition(name, pos)

@@ -64,6 +64,12 @@ func (s *Source) begin(sh *shard) {
 	sh.state = stateReading
 	r := newReading(sh.st, sh.id, sh.pos)
 	s.enter(r)
+	for _, id := range sh.parents {
+		if s.out.From == nil {
+			s.out.From = make(map[string][]string)
+		}
+		s.out.From[r.name] = append(s.out.From[r.name], partition(sh.st.label, id))
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	s.work.Go(func() {

@@ -40,18 +40,18 @@ type stream struct {
 	missing   int                 // looks in a row that did not find it
 	shards    map[string]*shard
 	probes    map[*reading]bool
-	parental  map[string]bool // IDs of shards that have a known child
-	begun     int             // number of the newest look
-	done      int             // number of the newest that succeeded
-	looked    chan struct{}   // closed at the end of a look
-	failing   map[any]error   // who cannot read: a *reading, or the stream itself
+	children  map[string][]string // IDs of the known ones, by parent
+	begun     int                 // number of the newest look
+	done      int                 // number of the newest that succeeded
+	looked    chan struct{}       // closed at the end of a look
+	failing   map[any]error       // who cannot read: a *reading, or the stream itself
 }
 
 func newStream(s *Source, t target) *stream {
 	return &stream{
 		target: t, s: s, log: s.o.Log.With(zap.String("stream", t.label)),
 		asked:     make(chan struct{}, 1), // a token
-		committed: make(map[string]position), shards: make(map[string]*shard), probes: make(map[*reading]bool), parental: make(map[string]bool),
+		committed: make(map[string]position), shards: make(map[string]*shard), probes: make(map[*reading]bool), children: make(map[string][]string),
 		looked: make(chan struct{}), failing: make(map[any]error),
 	}
 }
@@ -83,7 +83,9 @@ type shard struct {
 // add makes a shard known, and answers whether it was not. The caller holds mu.
 func (st *stream) add(id string, parents []string) (*shard, bool) {
 	for _, p := range parents {
-		st.parental[p] = true
+		if !slices.Contains(st.children[p], id) {
+			st.children[p] = append(st.children[p], id)
+		}
 	}
 	if sh := st.shards[id]; sh != nil {
 		if len(sh.parents) == 0 {
@@ -125,7 +127,7 @@ func (st *stream) place(sh *shard, closed bool, now time.Time) {
 }
 
 // settle begins to read the shards whose parents are drained, and closes the
-// drained ones whose children are known, in this order: so the children hold
+// drained ones whose children are begun, in this order: so the children hold
 // the watermark before the parents let it go. The caller holds mu.
 func (st *stream) settle() {
 	s := st.s
@@ -153,11 +155,22 @@ func (st *stream) settle() {
 		}
 	}
 	for _, sh := range st.shards {
-		if sh.state == stateDrained && !sh.closed && (st.parental[sh.id] || st.done >= sh.end) {
+		if sh.state == stateDrained && !sh.closed && st.inherited(sh) {
 			sh.closed = true
 			s.closePart(sh.name, sh.pos.encode())
 		}
 	}
+}
+
+// inherited says whether a drained shard has nothing to hold the watermark for:
+// its children are begun, or there are none. The caller holds mu.
+func (st *stream) inherited(sh *shard) bool {
+	for _, id := range st.children[sh.id] {
+		if c := st.shards[id]; c != nil && (c.state == stateWaiting || c.state == stateUnknown) {
+			return false
+		}
+	}
+	return len(st.children[sh.id]) > 0 || st.done >= sh.end
 }
 
 // unlisted makes a shard known that is in no list: retention has removed it,
@@ -260,7 +273,7 @@ func (st *stream) forget() {
 	}
 	clear(st.probes)
 	clear(st.shards)
-	clear(st.parental)
+	clear(st.children)
 	clear(st.failing)
 	st.listed, st.consumer = false, ""
 }
