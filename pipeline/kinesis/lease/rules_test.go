@@ -365,6 +365,10 @@ func TestThrottlesCostNoLease(t *testing.T) {
 		}
 		cl.pass(time.Minute)
 		for _, w := range []*worker{a, b} {
+			w.heal()
+		}
+		cl.pass(10 * time.Second) // so that each was renewed without a delay
+		for _, w := range []*worker{a, b} {
 			w.net(throttled(1))
 		}
 		cl.pass(4 * time.Second)
