@@ -45,7 +45,7 @@ func (st *stream) syncWanted() <-chan struct{} {
 	if st.s.leases == nil {
 		return nil
 	}
-	return st.s.leases.SyncWanted()
+	return st.s.leases.SyncWanted(st.leaseKey)
 }
 
 // syncLeases tells the coordinator which shards there are.

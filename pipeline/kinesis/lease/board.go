@@ -61,8 +61,8 @@ type standing struct {
 	// kept is how many I hold, asked those of them that others want.
 	kept  int
 	asked []row
-	// unjudged tells that the shards must be listed to judge a lease.
-	unjudged bool
+	// unjudged are the streams whose shards must be listed to judge a lease.
+	unjudged map[string]bool
 	// first is the owner of the first lease, "" if nobody has any.
 	first string
 }
@@ -70,7 +70,7 @@ type standing struct {
 // stand sorts the rows of streams with a listing. held tells which leases this
 // process still serves: those it never takes, whatever the table says.
 func (b *board) stand(rows []row, me string, held map[string]bool, listings map[string]listing, now time.Time) standing {
-	st := standing{me: me, count: map[string]int{me: 0}, owned: map[string][]row{}}
+	st := standing{me: me, count: map[string]int{me: 0}, owned: map[string][]row{}, unjudged: map[string]bool{}}
 	byKey := make(map[string]row, len(rows))
 	for _, r := range rows {
 		byKey[r.key] = r
@@ -117,7 +117,9 @@ func (b *board) stand(rows []row, me string, held map[string]bool, listings map[
 			st.count[r.handOver]++
 		default:
 			leasable, judged := known.leasable(r, byKey, b.seen[r.key].first, finished)
-			st.unjudged = st.unjudged || !judged
+			if !judged {
+				st.unjudged[r.stream] = true
+			}
 			if !leasable {
 				continue
 			}

@@ -39,15 +39,14 @@ type Coordinator struct {
 	turns   chan struct{}
 	kick    chan struct{} // a token: look at the table soon
 	serving sync.WaitGroup
-	// unjudged is when a listing was asked for because a lease could not be judged.
-	unjudged time.Time
-
-	syncWanted chan struct{} // a token: list the shards
+	// unjudged is when a stream's shards were asked for because a lease could not be judged.
+	unjudged map[string]time.Time
 
 	mu       sync.Mutex
 	held     map[string]*Lease
 	listings map[string]listing
-	synced   map[string]time.Time // when Sync was done last
+	wants    map[string]chan struct{} // a token: list the stream's shards
+	synced   map[string]time.Time     // when Sync was done last
 	running  bool
 	healthy  time.Time // the table was read last
 	trouble  error     // why not since
@@ -74,25 +73,19 @@ func Open(ctx context.Context, o Options) (*Coordinator, error) {
 	c := &Coordinator{
 		o: o, id: o.Worker + "-" + hex.EncodeToString(suffix), log: o.Log,
 		board: &board{failover: o.FailoverTime},
-		turns: make(chan struct{}, maxCalls), kick: make(chan struct{}, 1), syncWanted: make(chan struct{}, 1),
-		held: map[string]*Lease{}, listings: map[string]listing{}, synced: map[string]time.Time{}, healthy: time.Now(),
+		turns: make(chan struct{}, maxCalls), kick: make(chan struct{}, 1),
+		held: map[string]*Lease{}, listings: map[string]listing{}, synced: map[string]time.Time{}, wants: map[string]chan struct{}{}, unjudged: map[string]time.Time{}, healthy: time.Now(),
 	}
 	c.metrics = newMetrics(o.Registerer, c.countHeld, c.oldestCheckpoint)
 	c.store = &store{table: o.Table, name: o.TableName, metrics: c.metrics, log: o.Log}
 	if err := c.store.open(ctx, !o.NoCreate); err != nil {
 		return nil, err
 	}
-	signal(c.syncWanted)
 	return c, nil
 }
 
 // ID is what this worker writes as leaseOwner: Options.Worker and a random suffix.
 func (c *Coordinator) ID() string { return c.id }
-
-// SyncWanted yields when the shards should be listed and passed to Sync: at
-// the start, when a shard was finished, when a lease cannot be judged without, and
-// each SyncEvery if this worker leads (it owns the first lease, or none is owned).
-func (c *Coordinator) SyncWanted() <-chan struct{} { return c.syncWanted }
 
 // Held lists the leases that this worker holds, by key.
 func (c *Coordinator) Held() []Held {
@@ -166,7 +159,7 @@ func (c *Coordinator) Run(ctx context.Context, serve func(ctx context.Context, l
 		failures = 0
 		if now := time.Now(); leads && !now.Before(nextSync) {
 			nextSync = now.Add(jitter(c.o.SyncEvery))
-			signal(c.syncWanted)
+			c.wantAll()
 		}
 	}
 }
@@ -203,10 +196,7 @@ func (c *Coordinator) round(ctx, work context.Context, serve func(context.Contex
 		held[l.Key()], draining[l.Key()], mine[l.Key()] = true, l.isDraining(), l
 	}
 	st := c.board.stand(rows, c.id, held, listings, now)
-	if st.unjudged && now.Sub(c.unjudged) >= unjudgedRounds*c.o.TakeEvery {
-		c.unjudged = now
-		signal(c.syncWanted)
-	}
+	c.wantUnjudged(st.unjudged, now)
 	granted, declined := st.grants(draining)
 	for _, r := range granted {
 		c.log.Info("lease is handed over", zap.String("lease", r.key), zap.String("to", r.handOver))

@@ -12,5 +12,5 @@
 // conditional on owner and counter. What a holder writes elsewhere it must
 // fence there.
 //
-// Who uses it: docs/adr/0005-leases.md has the rules and why.
+// docs/adr/0005-leases.md has the rules, and why.
 package lease

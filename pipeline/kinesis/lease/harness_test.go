@@ -160,7 +160,7 @@ func (cl *cluster) start(change ...func(*Options)) *worker {
 func (w *worker) sync(ctx context.Context) {
 	for {
 		select {
-		case <-w.SyncWanted():
+		case <-w.SyncWanted(w.cl.listing.Stream):
 		case <-ctx.Done():
 			return
 		}

@@ -224,7 +224,7 @@ func (c *Coordinator) gaveUp(l *Lease, finished bool) {
 	c.log.Info("lease given up", zap.String("lease", l.Key()), zap.Bool("finished", finished))
 	if finished {
 		c.metrics.finished.Inc()
-		signal(c.syncWanted)
+		signal(c.wanted(l.Stream()))
 		signal(c.kick)
 	}
 }

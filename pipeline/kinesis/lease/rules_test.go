@@ -511,3 +511,51 @@ func TestHealthTellsWhenTheTableCannotBeRead(t *testing.T) {
 		}
 	})
 }
+
+func TestEachStreamIsAskedForByItself(t *testing.T) {
+	in(t, 1, func(t *testing.T, cl *cluster) {
+		c, err := Open(t.Context(), Options{Table: cl.db.Client(nil), TableName: testTable})
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams := []string{"1:a:1", "1:b:1"}
+		wanted := func(want ...bool) {
+			t.Helper()
+			for i, stream := range streams {
+				got := false
+				select {
+				case <-c.SyncWanted(stream):
+					got = true
+				default:
+				}
+				if got != want[i] {
+					t.Errorf("%s wanted: %v; want %v", stream, got, want[i])
+				}
+			}
+		}
+		wanted(true, true) // at the start
+		for _, stream := range streams {
+			if err := c.Sync(t.Context(), Listing{Stream: stream, Shards: open(1)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = c.Run(ctx, func(ctx context.Context, l *Lease) {
+				if l.Stream() == streams[1] {
+					l.Finish()
+					return
+				}
+				<-l.Draining()
+			})
+		}()
+		time.Sleep(20 * time.Second)
+		wanted(false, true) // a shard was finished
+		time.Sleep(2 * time.Minute)
+		wanted(true, true) // the leading worker's turn
+		cancel()
+		<-done
+	})
+}

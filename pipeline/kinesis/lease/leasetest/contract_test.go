@@ -303,7 +303,7 @@ func TestCoordinatorsShareLeases(t *testing.T) {
 					case <-own.Done():
 						done <- nil
 						return
-					case <-k.SyncWanted():
+					case <-k.SyncWanted(listing.Stream):
 						if err := k.Sync(own, listing); err != nil && own.Err() == nil {
 							t.Error(err)
 						}
