@@ -44,16 +44,25 @@ func (c *committer) run(ctx, stop context.Context, order <-chan *job) error {
 				return c.last(ctx, stop)
 			}
 			if err := c.take(ctx, res); err != nil {
-				return err
+				return c.stopped(ctx, stop, err)
 			}
 		case <-tick.C:
 			if err := c.commit(ctx); err != nil {
-				return err
+				return c.stopped(ctx, stop, err)
 			}
 		case <-ctx.Done():
 			return c.last(ctx, stop)
 		}
 	}
+}
+
+// stopped handles a commit that failed: when ctx ended in the
+// middle of it, what has been applied is committed within the deadline of a stop.
+func (c *committer) stopped(ctx, stop context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return c.last(ctx, stop)
 }
 
 // last commits what has been applied, within the deadline of a stop.
