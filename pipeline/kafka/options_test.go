@@ -34,6 +34,7 @@ start: "2026-03-01T12:00:00Z"
 isolation: read_uncommitted
 idle_after: 2m
 session_timeout: 30s
+drain_within: 5s
 max_poll_records: 10
 fetch_max_bytes: 1000
 lag_interval: 5s
@@ -50,7 +51,7 @@ func TestYAML(t *testing.T) {
 	}
 	want := Options{
 		Topics: []string{"a", "b"}, TopicRegex: "x.*", Group: "g", InstanceID: "w-1", Start: "2026-03-01T12:00:00Z",
-		Isolation: "read_uncommitted", IdleAfter: 2 * time.Minute, SessionTimeout: 30 * time.Second, MaxPollRecords: 10,
+		Isolation: "read_uncommitted", IdleAfter: 2 * time.Minute, SessionTimeout: 30 * time.Second, DrainWithin: 5 * time.Second, MaxPollRecords: 10,
 		FetchMaxBytes: 1000, LagInterval: 5 * time.Second, MetadataMinAge: 250 * time.Millisecond,
 		Client: client.Options{
 			Brokers: []string{"b1:9092", "b2"}, ClientID: "worker-1", Rack: "euc1-az1", DialTimeout: 3 * time.Second,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -41,7 +42,7 @@ type Shared struct {
 	born      map[string]int32 // how many partitions a topic had when the group first read it
 	opened    map[topicPartition]bool
 	missing   map[topicPartition]int // opened ones that there are not any more, and for how many looks
-	eager     int                    // looks in which the client is still asked to learn of new partitions
+	eager     time.Time              // until then the client is asked to look for new partitions
 }
 
 // NewShared returns a Shared. It opens no connection.

@@ -134,9 +134,6 @@ func (m *member) take(b *pipeline.Batch) {
 	}
 	for _, name := range b.Lost {
 		m.drop(name)
-		if !m.open[name] {
-			m.t.Errorf("%s: %s is lost and was never opened", m.name, name)
-		}
 	}
 	m.lost = append(m.lost, b.Lost...)
 	for name, p := range b.Positions {

@@ -68,8 +68,10 @@ func (s *Shared) poll(ctx context.Context) kgo.Fetches {
 }
 
 // step calls f with mu held between two polls: everything that was polled is
-// handed out by then.
+// handed out by then. The client's callbacks use it; they may come before Start
+// has the client in hand.
 func (s *Shared) step(f func()) {
+	<-s.started
 	s.mu.Lock()
 	s.waiting++
 	if s.interrupt != nil {
@@ -113,6 +115,9 @@ func (s *Shared) watch(ctx context.Context) {
 		err := s.survey(call, func(details kadm.TopicDetails, asked time.Time) {
 			s.appeared()
 			s.disappeared(details)
+			if len(s.purged) > 0 {
+				s.refresh() // the client finds them again by their pattern
+			}
 			calm := 2 * s.o.LagInterval
 			if !s.joined {
 				calm = 10 * s.o.LagInterval // the client waits between its tries to join
@@ -128,13 +133,18 @@ func (s *Shared) watch(ctx context.Context) {
 			return
 		}
 		s.mu.Lock()
-		eager := s.eager > 0
-		s.eager = max(s.eager-1, 0)
+		eager := s.o.Now().Before(s.eager)
 		s.mu.Unlock()
 		if eager {
 			s.cl.ForceMetadataRefresh()
 		}
 	})
+}
+
+// refresh has the client look for new partitions and topics for a while: by
+// itself it does every few minutes only. The caller holds mu.
+func (s *Shared) refresh() {
+	s.eager = s.o.Now().Add(10 * max(s.o.LagInterval, s.o.MetadataMinAge))
 }
 
 // appeared opens partitions that are new, whoever reads them. The caller holds
@@ -145,7 +155,7 @@ func (s *Shared) appeared() {
 		if !s.opened[tp] {
 			s.opened[tp] = true
 			s.openPart(tp.String())
-			s.eager = goneAfter // the client looks by itself every few minutes only
+			s.refresh()
 		}
 	}
 }
