@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -278,63 +277,5 @@ func newAlertsShow(state *stateFlag) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	return cmd
-}
-
-func newDeadLetters() *cobra.Command {
-	var state stateFlag
-	cmd := &cobra.Command{
-		Use:   "dead-letters",
-		Short: "Show what could not be read or delivered",
-	}
-	state.flags(cmd)
-	cmd.AddCommand(&cobra.Command{
-		Use:   "events",
-		Short: "Events that could not be read, as NDJSON: position, reason, raw",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := state.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer store.Close()
-			enc := json.NewEncoder(cmd.OutOrStdout())
-			for e, err := range store.InvalidEvents(cmd.Context()) {
-				if err == nil {
-					err = enc.Encode(deadLine{e.Position, e.Reason, e.Time, string(e.Raw)})
-				}
-				if err != nil {
-					return runtimeError(err)
-				}
-			}
-			return nil
-		},
-	}, &cobra.Command{
-		Use:   "alerts",
-		Short: "Alerts that a sink could not deliver, as NDJSON: sink, reason, alert",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			store, err := state.open(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer store.Close()
-			enc := json.NewEncoder(cmd.OutOrStdout())
-			for d, err := range store.DeadLetters(cmd.Context()) {
-				if err == nil {
-					err = enc.Encode(struct {
-						Sink    string          `json:"sink"`
-						AlertID string          `json:"alert_id"`
-						Reason  string          `json:"reason"`
-						Alert   json.RawMessage `json:"alert"`
-					}{d.Sink, d.AlertID, d.Reason, d.Body})
-				}
-				if err != nil {
-					return runtimeError(err)
-				}
-			}
-			return nil
-		},
-	})
 	return cmd
 }

@@ -65,6 +65,7 @@ type SinkConfig struct {
 	ExcludeRules []string      `yaml:"exclude_rules"` // rule IDs that it does not get
 	Batch        int           `yaml:"batch"`         // alerts in one write at most; default 100
 	MaxAge       time.Duration `yaml:"max_age"`       // alerts whose newest event is older are not told; default: none
+	Stale        string        `yaml:"stale"`         // what becomes of those: skip (default), or dead_letter
 	From         string        `yaml:"from"`          // where a new sink begins: newest (default), oldest, or a time
 	Retry        RetryConfig   `yaml:"retry"`
 
@@ -73,6 +74,8 @@ type SinkConfig struct {
 	Kafka   *sinkkafka.Options `yaml:"kafka"`
 	Webhook *webhook.Options   `yaml:"webhook"`
 }
+
+const staleToDead = "dead_letter"
 
 // RetryConfig says how often a failed alert is tried again.
 type RetryConfig struct {
@@ -96,6 +99,12 @@ func (c *SinkConfig) validate() []error {
 	}
 	if c.MaxAge < 0 {
 		errs = append(errs, errors.New("max_age: must not be negative"))
+	}
+	if c.Stale != "" && c.Stale != "skip" && c.Stale != staleToDead {
+		errs = append(errs, fmt.Errorf("stale: %q is not skip or %s", c.Stale, staleToDead))
+	}
+	if c.Stale == staleToDead && c.MaxAge == 0 {
+		errs = append(errs, errors.New("stale: needs max_age"))
 	}
 	if _, err := startOf(c.From); err != nil {
 		errs = append(errs, err)

@@ -34,7 +34,8 @@ func buildDelivery(
 		o.Routes = append(o.Routes, deliver.Route{
 			Name: rc.conf.Name, Sink: rc.sink, Retry: rc.conf.Retry.policy(), Batch: rc.conf.Batch, From: from,
 			Filter: deliver.Filter{
-				MinSeverity: least, Rules: rc.conf.Rules, ExcludeRules: rc.conf.ExcludeRules, MaxAge: rc.conf.MaxAge,
+				MinSeverity: least, Rules: rc.conf.Rules, ExcludeRules: rc.conf.ExcludeRules,
+				MaxAge: rc.conf.MaxAge, StaleToDead: rc.conf.Stale == staleToDead,
 			},
 		})
 	}

@@ -93,6 +93,9 @@ func buildSharedSource(c *Config, log *zap.Logger, r prometheus.Registerer) (pip
 	}
 	o := *c.Source.Kafka
 	o.Log, o.Registerer = log.Named("kafka"), r
+	if o.InstanceID == "" {
+		o.InstanceID = c.Kafka.InstanceID // static in one group, static in the other
+	}
 	for _, warning := range o.Client.Warnings() {
 		log.Warn("source.kafka", zap.String("warning", warning))
 	}

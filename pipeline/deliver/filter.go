@@ -25,6 +25,9 @@ type Filter struct {
 	// MaxAge leaves alerts out whose last event is older: after an outage, or
 	// when old events are read. They are counted as stale. 0: never.
 	MaxAge time.Duration
+	// StaleToDead puts such alerts into the dead letter, so that somebody can
+	// look through what was not told.
+	StaleToDead bool
 }
 
 // severities in ascending order.

@@ -154,6 +154,9 @@ func (l *lane) judge(it *item, now time.Time) {
 	case stale:
 		it.done = true
 		l.metrics.stale.Inc()
+		if l.route.Filter.StaleToDead {
+			it.dead = l.deadLetter(it, fmt.Sprintf("older than max_age, %v, when it came to be told", l.route.Filter.MaxAge))
+		}
 		return
 	}
 	if l.muted == nil {
@@ -367,13 +370,15 @@ func worse(a, b error) error {
 func (l *lane) bury(it *item, reason string, err error) {
 	a := it.entry.Alert
 	it.done = true
-	it.dead = &engine.DeadLetter{
-		Seq: it.entry.Seq, AlertID: a.AlertID, Sink: l.route.Name, Body: a.AppendJSON(nil),
-		Reason: fmt.Sprintf("%s after %d attempts: %v", reason, it.attempts, err),
-	}
+	it.dead = l.deadLetter(it, fmt.Sprintf("%s after %d attempts: %v", reason, it.attempts, err))
 	l.metrics.dead.Inc()
 	l.logger.Error("alert goes to the dead letter", zap.String("alert_id", a.AlertID), zap.String("rule_id", a.RuleID),
 		zap.String("reason", it.dead.Reason))
+}
+
+func (l *lane) deadLetter(it *item, reason string) *engine.DeadLetter {
+	a := it.entry.Alert
+	return &engine.DeadLetter{Seq: it.entry.Seq, AlertID: a.AlertID, Sink: l.route.Name, Body: a.AppendJSON(nil), Reason: reason}
 }
 
 // advance moves the place over the finished entries at the window's start and

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -231,4 +232,33 @@ func TestMuted(t *testing.T) {
 			t.Errorf("outcomes (-want +got):\n%s", d)
 		}
 	})
+}
+
+// TestStale: what is too old to be told is passed over, and kept in the dead
+// letter where the route asks for that.
+func TestStale(t *testing.T) {
+	for _, keep := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := new(receiver)
+			b := newBench(t, Options{Routes: []Route{{Name: "a", Sink: r, Filter: Filter{MaxAge: time.Hour, StaleToDead: keep}}}})
+			b.restore()
+			alerts := bare(0, 3)
+			for i, a := range alerts {
+				a.LastTime = time.Now().Add(-time.Duration(i) * 50 * time.Minute)
+			}
+			b.commit(alerts...)
+			synctest.Wait()
+			if got := r.received(); !slices.Equal(got, []string{"e-0", "e-1"}) {
+				t.Errorf("received %v", got)
+			}
+			dead, _ := b.store.DeadLetters()
+			if want := map[bool]int{false: 0, true: 1}[keep]; len(dead) != want {
+				t.Fatalf("%d dead letters, want %d", len(dead), want)
+			}
+			if keep && (dead[0].Sink != "a" || dead[0].AlertID != alerts[2].AlertID || !strings.Contains(dead[0].Reason, "max_age")) {
+				t.Errorf("dead letter %+v", dead[0])
+			}
+			b.end()
+		})
+	}
 }

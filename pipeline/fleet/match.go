@@ -111,6 +111,9 @@ func (s *matchStage) Lost(name string) {
 	}
 	delete(s.bundles, name)
 	delete(s.times, name)
+	if _, leased := s.way.(*ledger); leased {
+		delete(s.exists, name) // its new holder tells of it, and when it is finished
+	}
 }
 
 func (s *matchStage) Apply(ev *alerting.Event) {

@@ -194,4 +194,3 @@ func TestBrokerFails(t *testing.T) {
 		t.Errorf("%v (-want +got):\n%s", got, d)
 	}
 }
-
