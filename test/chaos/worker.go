@@ -1,0 +1,111 @@
+//go:build unix
+
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/trailtide/trailtide/test/harness"
+)
+
+// worker is one process.
+type worker struct {
+	place  int
+	cmd    *exec.Cmd
+	done   chan struct{}
+	err    error // of its end; set before done is closed
+	halted bool
+	meant  bool // its end was asked for
+}
+
+// launch starts a worker whose log goes to the end of its place's file.
+func launch(dir, conf string, place int) (*worker, error) {
+	log, err := os.OpenFile(logFile(dir, place), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // the process has its own
+	w := &worker{place: place, done: make(chan struct{})}
+	w.cmd = exec.CommandContext(context.Background(), harness.Program(), "run", "-c", conf)
+	w.cmd.Stdout, w.cmd.Stderr = log, log
+	if err := w.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := fmt.Fprintf(log, "=== process %d\n", w.cmd.Process.Pid); err != nil {
+		return nil, err
+	}
+	go func() {
+		w.err = w.cmd.Wait()
+		close(w.done)
+	}()
+	return w, nil
+}
+
+func logFile(dir string, place int) string {
+	return filepath.Join(dir, fmt.Sprintf("place-%d.log", place))
+}
+
+func (w *worker) name() string {
+	return fmt.Sprintf("place %d (process %d)", w.place, w.cmd.Process.Pid)
+}
+
+// signal sends one; a worker that has ended needs none.
+func (w *worker) signal(s syscall.Signal) { _ = w.cmd.Process.Signal(s) }
+
+func (w *worker) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// kill ends it at once and returns when it is gone.
+func (w *worker) kill() {
+	w.meant = true
+	w.signal(syscall.SIGKILL)
+	<-w.done
+}
+
+// stopWithin is more than stop_within, and what else a stop does.
+const stopWithin = 25 * time.Second
+
+// stop ends it in good order, and says what was wrong about that.
+func (w *worker) stop() (problem string) {
+	w.meant = true
+	w.signal(syscall.SIGTERM)
+	timer := time.NewTimer(stopWithin)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+		if w.err != nil {
+			return fmt.Sprintf("%s stops with %v", w.name(), w.err)
+		}
+		return ""
+	case <-timer.C:
+	}
+	w.signal(syscall.SIGQUIT) // the log then has where it hangs
+	<-w.done
+	return fmt.Sprintf("%s had not stopped after %v", w.name(), stopWithin)
+}
+
+// tail is the end of a log.
+func tail(path string, most int) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	if len(b) > most {
+		b = b[len(b)-most:]
+		b = b[bytes.IndexByte(b, '\n')+1:]
+	}
+	return string(b)
+}
