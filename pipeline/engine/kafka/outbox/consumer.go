@@ -31,7 +31,7 @@ type consumer struct {
 	lost  prometheus.Counter
 
 	op sync.Mutex // held by Read, Settle and Close: one at a time
-	cl *kgo.Client
+	cl *membership
 
 	mu      sync.Mutex // guards what follows; callbacks of the client take it
 	parts   map[int32]*partition
@@ -93,7 +93,7 @@ func (c *consumer) join() error {
 
 func (c *consumer) leave() {
 	if c.cl != nil {
-		c.cl.CloseAllowingRebalance()
+		c.cl.leave()
 		c.cl = nil
 	}
 	c.mu.Lock()

@@ -57,17 +57,3 @@ func (o *Options) connect(opts ...kgo.Opt) (*kgo.Client, error) {
 	}
 	return cl, nil
 }
-
-// member makes a client that is a member of a group over the alerts topic.
-func (o *Options) member(group string, opts ...kgo.Opt) (*kgo.Client, error) {
-	opts = append([]kgo.Opt{
-		kgo.ConsumerGroup(group), kgo.ConsumeTopics(o.Names.Alerts()),
-		kgo.Balancers(kgo.CooperativeStickyBalancer()), kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
-		kgo.SessionTimeout(o.SessionTimeout), kgo.HeartbeatInterval(min(o.SessionTimeout/3, 3*time.Second)),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.KeepControlRecords(),
-	}, opts...)
-	if o.InstanceID != "" {
-		opts = append(opts, kgo.InstanceID(o.InstanceID))
-	}
-	return o.connect(opts...)
-}

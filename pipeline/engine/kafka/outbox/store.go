@@ -106,12 +106,12 @@ func (s *Store) alerts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer cl.CloseAllowingRebalance()
+	defer cl.leave()
 	for {
 		fetches := cl.PollRecords(ctx, 1000)
 		err := s.polled(ctx, fetches)
 		if err == nil {
-			err = s.save(ctx, cl, fetches)
+			err = s.save(ctx, cl.Client, fetches)
 		}
 		cl.AllowRebalance()
 		if err != nil {
