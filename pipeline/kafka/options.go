@@ -1,7 +1,9 @@
 // Package kafka is the Source that reads CloudTrail records from Kafka topics
-// as a member of a consumer group.
+// as a member of a consumer group. Source reads all of them, for an engine that
+// keeps the positions itself; Shared is one of many workers that share them, and
+// the group's offsets, committed in somebody's transaction, are the positions.
 //
-// The engine's positions decide where reading starts; the group's offsets are
+// For a Source the engine's positions decide where reading starts; the group's offsets are
 // only written, so that other tools can see the lag. A partition that was
 // taken away and came back goes on after the last record that was handed out,
 // since that record is on its way to a commit of this process.
@@ -34,7 +36,7 @@ const maxFetchBytes = 100 << 20
 // rewind is how much is read again of a log that has lost data at its end.
 const rewind = 15 * time.Minute
 
-// Options of a Source. The zero value of a field is its default.
+// Options of a Source or a Shared. The zero value of a field is its default.
 type Options struct {
 	Client client.Options `yaml:",inline"`
 	// Topics to read, or one regular expression that topics' names must match as a whole.
