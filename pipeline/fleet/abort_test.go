@@ -1,0 +1,149 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/trailtide/trailtide/pipeline/alerting"
+)
+
+// of says that a request belongs to a transaction of one stage.
+func of(stage string, req kmsg.Request) bool {
+	var id *string
+	switch r := req.(type) {
+	case *kmsg.ProduceRequest:
+		id = r.TransactionID
+	case *kmsg.TxnOffsetCommitRequest:
+		id = &r.TransactionalID
+	case *kmsg.EndTxnRequest:
+		id = &r.TransactionalID
+	}
+	return id != nil && strings.HasPrefix(*id, names.TransactionalIDs()+stage+"-")
+}
+
+// everyNth fails each n-th request of a kind of one stage.
+func everyNth(c *kfake.Cluster, key kmsg.Key, stage string, n int, err *kerr.Error) *kfake.FaultHandle {
+	count := 0
+	var last kmsg.Request // asked about once for each entity in it
+	return c.Fault(kfake.Fault{Keys: []kmsg.Key{key}, Err: err, Count: -1, When: func(req kmsg.Request) bool {
+		if !of(stage, req) {
+			return false
+		}
+		if req != last {
+			last = req
+			count++
+		}
+		return count%n == 0
+	}})
+}
+
+// loseEnds cuts the connection at each n-th end of a transaction of one stage,
+// which has its effect before that or not. It answers how many were cut.
+func loseEnds(t testing.TB, c *kfake.Cluster, stage string, n int, apply bool) *atomic.Int64 {
+	t.Helper()
+	raw := testClient(t, c)
+	var own bool // raw's request is on its way
+	count := 0
+	cut := new(atomic.Int64)
+	c.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+		c.KeepControl()
+		if own || !of(stage, req) {
+			return nil, nil, false
+		}
+		if count++; count%n != 0 {
+			return nil, nil, false
+		}
+		cut.Add(1)
+		if apply {
+			again := kmsg.RequestForKey(int16(kmsg.EndTxn))
+			again.SetVersion(req.GetVersion())
+			if err := again.ReadFrom(req.AppendTo(nil)); err != nil {
+				panic(err)
+			}
+			own = true
+			c.SleepControl(func() { _, _ = raw.Request(context.Background(), again) })
+			own = false
+		}
+		return nil, errors.New("cut"), true
+	})
+	return cut
+}
+
+// Trap 1: what an aborted transaction has changed in memory is undone, and its
+// records count once when they are applied again. A lost answer is no abort.
+func TestAbortsLeaveNoTrace(t *testing.T) {
+	rs := compile(t, busyRules)
+	events := testEvents(t, 7, 4_000)
+	alerts, counted := embedded(t, rs, events, alerting.Options{})
+	want := final(alerts)
+	hits := func(h *kfake.FaultHandle) func() int { return h.Hits }
+	for name, inject := range map[string]func(t *testing.T, c *kfake.Cluster) (failed func() int){
+		"alert stage's offsets": func(_ *testing.T, c *kfake.Cluster) func() int {
+			return hits(everyNth(c, kmsg.TxnOffsetCommit, "alert", 3, kerr.IllegalGeneration))
+		},
+		"match stage's offsets": func(_ *testing.T, c *kfake.Cluster) func() int {
+			return hits(everyNth(c, kmsg.TxnOffsetCommit, "match", 3, kerr.IllegalGeneration))
+		},
+		"alert stage's records": func(_ *testing.T, c *kfake.Cluster) func() int {
+			return hits(everyNth(c, kmsg.Produce, "alert", 4, kerr.PolicyViolation))
+		},
+		"match stage's records": func(_ *testing.T, c *kfake.Cluster) func() int {
+			return hits(everyNth(c, kmsg.Produce, "match", 4, kerr.PolicyViolation))
+		},
+		"alert stage's end": func(_ *testing.T, c *kfake.Cluster) func() int {
+			return hits(everyNth(c, kmsg.EndTxn, "alert", 4, kerr.TransactionAbortable))
+		},
+		"match stage's end": func(_ *testing.T, c *kfake.Cluster) func() int {
+			return hits(everyNth(c, kmsg.EndTxn, "match", 4, kerr.TransactionAbortable))
+		},
+		"alert stage's end unanswered, durable": func(t *testing.T, c *kfake.Cluster) func() int {
+			n := loseEnds(t, c, "alert", 4, true)
+			return func() int { return int(n.Load()) }
+		},
+		"alert stage's end unanswered, aborted": func(t *testing.T, c *kfake.Cluster) func() int {
+			n := loseEnds(t, c, "alert", 4, false)
+			return func() int { return int(n.Load()) }
+		},
+		"match stage's end unanswered, durable": func(t *testing.T, c *kfake.Cluster) func() int {
+			n := loseEnds(t, c, "match", 4, true)
+			return func() int { return int(n.Load()) }
+		},
+		"match stage's end unanswered, aborted": func(t *testing.T, c *kfake.Cluster) func() int {
+			n := loseEnds(t, c, "match", 4, false)
+			return func() int { return int(n.Load()) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := testBroker(t)
+			failed := inject(t, c)
+			alerts := readAlerts(t, c)
+			a, b := start(t, c, "a", rs, quiet), start(t, c, "b", rs, quiet)
+			cl := testClient(t, c)
+			for i := 0; i < len(events); i += 500 { // over several commits
+				produce(t, cl, events[i:i+500])
+				alerts.waitForSome(t, len(want)*i/len(events)/2)
+			}
+			alerts.waitFor(t, want)
+			got := settled(t, len(events), a, b)
+			if got.Matched != counted.Matched || got.Duplicate != counted.Duplicate || got.Conflicts != counted.Conflicts {
+				t.Errorf("matched %d, duplicate %d, conflicts %d, want %d, %d, %d",
+					got.Matched, got.Duplicate, got.Conflicts, counted.Matched, counted.Duplicate, counted.Conflicts)
+			}
+			if failed() == 0 {
+				t.Error("nothing has failed")
+			}
+			if d := cmp.Diff(0, len(alerts.bad)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
