@@ -175,10 +175,7 @@ func (c *Coordinator) giveUp(ctx context.Context, l *Lease) {
 	var ids []string
 	for _, s := range children {
 		ids = append(ids, s.ID)
-		err := c.store.retry(ctx, 3, func() error {
-			_, err := c.store.create(ctx, newRow(l.Stream(), s, TrimHorizon))
-			return err
-		})
+		err := c.store.retry(ctx, 3, func() error { return c.makeChild(ctx, l, s) })
 		if err != nil {
 			c.log.Warn("a child's lease could not be made; the next listing makes it", zap.String("lease", l.Key()), zap.Error(err))
 		}
@@ -218,6 +215,23 @@ func (c *Coordinator) giveUp(ctx context.Context, l *Lease) {
 			return
 		}
 	}
+}
+
+// makeChild makes the lease of a child of a finished lease, unless another
+// parent of it has none: that parent may not be listed yet, and Sync makes its lease first.
+func (c *Coordinator) makeChild(ctx context.Context, l *Lease, child Shard) error {
+	r := newRow(l.Stream(), child, TrimHorizon)
+	for _, p := range r.parents {
+		if p == l.Shard() {
+			continue
+		}
+		_, ok, err := c.store.get(ctx, leaseKey(l.Stream(), p))
+		if err != nil || !ok {
+			return err
+		}
+	}
+	_, err := c.store.create(ctx, r)
+	return err
 }
 
 func (c *Coordinator) gaveUp(l *Lease, finished bool) {

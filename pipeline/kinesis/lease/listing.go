@@ -24,6 +24,10 @@ func shardsByID(shards []Shard) map[string]Shard {
 	return l
 }
 
+// trimmedAfter is how long a lease must have been known before a listing
+// that has neither its shard nor its parent is believed: a listing may be behind.
+const trimmedAfter = 10 * time.Minute
+
 // leasable tells whether a shard may be read now: all its parents are read to
 // their ends. A parent without a lease must be known to be no more: it or the
 // shard itself has been read already, or it is missing in a listing that is
@@ -40,7 +44,7 @@ func (l listing) leasable(r row, rows map[string]row, first time.Time, finished 
 		default:
 			_, listed := l.shards[id]
 			_, self := l.shards[r.shard]
-			newer := self || first.Before(l.after)
+			newer := self || first.Add(trimmedAfter).Before(l.after)
 			if (listed || !newer) && !finished(r, id) {
 				leasable, judged = false, false
 			}

@@ -132,25 +132,26 @@ func TestChildIsLeasableWhenAllItsParentsAreFinished(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for name, c := range map[string]struct {
 		shards, rows     string
-		newer            bool // the listing is newer than the lease
+		newer            time.Duration // the listing is so much newer than the lease
 		leasable, judged bool
 	}{
-		"no parents":                         {"C", "C=TRIM_HORIZON", false, true, true},
-		"both parents finished":              {"A! B! C<A,B", "A=SHARD_END B=SHARD_END C<A,B=TRIM_HORIZON", false, true, true},
-		"the adjacent parent is not":         {"A! B! C<A,B", "A=SHARD_END B=7 C<A,B=TRIM_HORIZON", false, false, true},
-		"a parent has no checkpoint yet":     {"A! C<A", "A=TRIM_HORIZON C<A=TRIM_HORIZON", false, false, true},
-		"a begun child of an unfinished one": {"A! C<A", "A=7 C<A=9", false, false, true},
-		"a parent's lease is missing":        {"A! C<A", "C<A=TRIM_HORIZON", false, false, false},
-		"missing, and read on":               {"A! C<A", "C<A=5", false, true, true},
-		"missing and trimmed":                {"C<A", "C<A=TRIM_HORIZON", false, true, true},
-		"missing, the listing is too old":    {"X", "C<A=TRIM_HORIZON", false, false, false},
-		"missing, both of them trimmed":      {"X", "C<A=TRIM_HORIZON", true, true, true},
-		"missing, its sister was read":       {"A! C<A D<A", "C<A=TRIM_HORIZON D<A=4", false, true, true},
+		"no parents":                         {"C", "C=TRIM_HORIZON", 0, true, true},
+		"both parents finished":              {"A! B! C<A,B", "A=SHARD_END B=SHARD_END C<A,B=TRIM_HORIZON", 0, true, true},
+		"the adjacent parent is not":         {"A! B! C<A,B", "A=SHARD_END B=7 C<A,B=TRIM_HORIZON", 0, false, true},
+		"a parent has no checkpoint yet":     {"A! C<A", "A=TRIM_HORIZON C<A=TRIM_HORIZON", 0, false, true},
+		"a begun child of an unfinished one": {"A! C<A", "A=7 C<A=9", 0, false, true},
+		"a parent's lease is missing":        {"A! C<A", "C<A=TRIM_HORIZON", 0, false, false},
+		"missing, and read on":               {"A! C<A", "C<A=5", 0, true, true},
+		"missing and trimmed":                {"C<A", "C<A=TRIM_HORIZON", 0, true, true},
+		"missing, the listing is too old":    {"X", "C<A=TRIM_HORIZON", 0, false, false},
+		"missing, both of them trimmed":      {"X", "C<A=TRIM_HORIZON", 11 * time.Minute, true, true},
+		"missing, the listing may be behind": {"X", "C<A=TRIM_HORIZON", time.Minute, false, false},
+		"missing, its sister was read":       {"A! C<A D<A", "C<A=TRIM_HORIZON D<A=4", 0, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := listing{shards: world(c.shards)}
-			if c.newer {
-				l.after = start.Add(time.Second)
+			if c.newer > 0 {
+				l.after = start.Add(c.newer)
 			}
 			rows := map[string]row{}
 			for _, r := range leases(c.rows) {

@@ -134,3 +134,20 @@ func TestRowsOfNewerLibrariesAreLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+func TestChildWaitsForAParentThatIsNotYetListed(t *testing.T) {
+	in(t, 1, func(t *testing.T, cl *cluster) {
+		w := cl.start()
+		cl.until(time.Minute, "the lease", cl.holds(w, 1))
+		parent, child := Shard{ID: "shardId-parent", Closed: true}, Shard{ID: "shardId-child", Parents: []string{shardID(0), "shardId-parent"}}
+		w.finish(shardID(0), child)
+		cl.pass(time.Minute)
+		if items := cl.db.Items(testTable); items[child.ID] != nil {
+			t.Fatalf("the child has a lease, and one of its parents has none\n%s", cl.dump())
+		}
+		cl.list(parent, child)
+		cl.until(3*time.Minute, "the parent", func() bool { return slices.Equal(w.keys(), []string{parent.ID}) })
+		w.finish(parent.ID)
+		cl.until(time.Minute, "the child", func() bool { return slices.Equal(w.keys(), []string{child.ID}) })
+	})
+}

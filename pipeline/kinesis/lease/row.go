@@ -94,7 +94,7 @@ func (r row) item() item {
 }
 
 func newRow(stream string, s Shard, start string) row {
-	parents := slices.Clone(s.Parents)
+	parents := slices.DeleteFunc(slices.Clone(s.Parents), func(p string) bool { return p == "" })
 	slices.Sort(parents)
 	return row{
 		key: leaseKey(stream, s.ID), stream: stream, shard: s.ID, checkpoint: Checkpoint{Sequence: start},
