@@ -22,6 +22,7 @@ type committer struct {
 	interval []*result // applied, not yet durable
 	events   int       // matched events among them
 	open     bool      // a transaction is open
+	flushed  bool      // it holds all of the interval's changes
 	lineage  *lineage
 }
 
@@ -56,11 +57,27 @@ func (c *committer) run(ctx, stop context.Context, order <-chan *job) error {
 	}
 }
 
-// stopped handles a commit that failed: when ctx ended in the
-// middle of it, what has been applied is committed within the deadline of a stop.
+// stopped handles a commit that failed: when ctx ended in the middle of it,
+// the interval is committed within the deadline of a stop. Changes that were
+// collected in part are collected anew; a transaction whose commit was cut
+// short is committed again as it is.
 func (c *committer) stopped(ctx, stop context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(stop), c.w.o.StopWithin)
+	defer cancel()
+	if c.open && !c.flushed {
+		if err := c.stage.Txn().Abort(late); err != nil {
+			return fmt.Errorf("commit before the stop: %w", err)
+		}
+		c.stage.RolledBack()
+		c.open = false
+	}
+	if !c.open && len(c.interval) > 0 {
+		if err := c.again(late); err != nil {
+			return fmt.Errorf("commit before the stop: %w", err)
+		}
 	}
 	return c.last(ctx, stop)
 }
@@ -97,7 +114,7 @@ func (c *committer) take(ctx context.Context, res *result) error {
 func (c *committer) begin(ctx context.Context) error {
 	return c.retry(ctx, "begin a transaction", func() error {
 		err := c.stage.Begin(ctx, c.w.o.Now())
-		c.open = err == nil
+		c.open, c.flushed = err == nil, false
 		return err
 	})
 }
@@ -144,8 +161,11 @@ func (c *committer) commit(ctx context.Context) error {
 		return nil
 	}
 	start := c.w.o.Now()
-	if err := c.flush(ctx); err != nil {
-		return err
+	if !c.flushed { // else a commit before was cut short
+		if err := c.flush(ctx); err != nil {
+			return err
+		}
+		c.flushed = true
 	}
 	txn := c.stage.Txn()
 	for {
@@ -177,7 +197,9 @@ func (c *committer) again(ctx context.Context) error {
 	for _, res := range c.interval {
 		c.apply(res)
 	}
-	return c.flush(ctx)
+	err := c.flush(ctx)
+	c.flushed = err == nil
+	return err
 }
 
 // flush collects the interval's changes. When the store cannot be read, the
