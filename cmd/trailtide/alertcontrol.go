@@ -108,7 +108,7 @@ func (d *desk) book(ctx context.Context) (*control.Book, error) {
 	go func() { ended <- f.Run(following) }()
 	defer func() {
 		stop()
-		<-ended
+		<-ended //nolint:errcheck // it was stopped
 	}()
 	select {
 	case <-f.Loaded():

@@ -172,10 +172,11 @@ func (w *checkedWorker) check(ctx context.Context) error {
 	for {
 		err := w.try(ctx)
 		var coded *codedError
-		if err == nil || errors.As(err, &coded) || ctx.Err() != nil {
+		stopped := ctx.Err() != nil
+		if stopped || err == nil || errors.As(err, &coded) {
 			w.set(nil)
-			if ctx.Err() != nil {
-				return nil
+			if stopped {
+				err = nil // asked to stop before it began
 			}
 			return err
 		}
@@ -187,7 +188,6 @@ func (w *checkedWorker) check(ctx context.Context) error {
 		case <-t.C:
 		case <-ctx.Done():
 			t.Stop()
-			return nil
 		}
 		wait = min(2*wait, 5*time.Second)
 	}

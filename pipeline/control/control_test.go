@@ -62,9 +62,15 @@ func TestFormat(t *testing.T) {
 	}
 	long := strings.Repeat("x", maxText+1)
 	for _, r := range []*Record{
-		{}, {Action: "x", At: noon}, {Action: Ack, At: noon}, {Action: Close, AlertID: "a"}, {Action: Ack, AlertID: "a", At: noon, Reason: long},
-		{Action: Ignore, Scope: Scope{RuleID: "r"}, At: noon}, {Action: Ignore, Scope: Scope{RuleID: "r"}, At: noon, Until: noon},
-		{Action: Ignore, At: noon, Until: noon.Add(1)}, {Action: Unignore, At: noon},
+		{},
+		{Action: "x", At: noon},
+		{Action: Ack, At: noon},
+		{Action: Close, AlertID: "a"},
+		{Action: Ack, AlertID: "a", At: noon, Reason: long},
+		{Action: Ignore, Scope: Scope{RuleID: "r"}, At: noon},
+		{Action: Ignore, Scope: Scope{RuleID: "r"}, At: noon, Until: noon},
+		{Action: Ignore, At: noon, Until: noon.Add(1)},
+		{Action: Unignore, At: noon},
 	} {
 		if _, err := r.Append(nil); err == nil {
 			t.Errorf("%+v was written", r)

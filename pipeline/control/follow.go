@@ -34,7 +34,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	for told := false; ctx.Err() == nil; {
 		err := f.run(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // asked to stop
 		}
 		if !told {
 			f.log.Error("what people say to alerts cannot be read; what was said before stays in force", zap.Error(err))

@@ -211,7 +211,7 @@ func (o *owner) restore() error {
 			return nil
 		}
 		if o.leave.Err() != nil {
-			return nil // given up meanwhile
+			return nil //nolint:nilerr // given up meanwhile
 		}
 		if !errors.Is(err, engine.ErrUnavailable) && !errors.Is(err, engine.ErrFenced) {
 			return err

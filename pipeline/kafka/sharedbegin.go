@@ -306,7 +306,7 @@ func (s *Shared) adoptTopic(topic string, id kadm.TopicID, r record) (born int32
 	if r.remade || known && !same {
 		born = 0
 	}
-	if r.remade && !(known && same) {
+	if r.remade && (!known || !same) {
 		s.metrics.rebegun.Inc()
 		s.o.Log.Warn("a topic was deleted and made again; it is read from its start", zap.String("topic", topic))
 	}

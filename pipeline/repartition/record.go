@@ -32,8 +32,8 @@ type Record struct {
 	Marker *Marker
 }
 
-// ErrNewer: a newer version of the program wrote the record. This one must not
-// go on, for it would lose what the record says.
+// ErrNewer says that a newer version of the program wrote the record. This one
+// must not go on, for it would lose what the record says.
 var ErrNewer = errors.New("a newer version wrote this")
 
 var errDamaged = errors.New("repartition record is damaged")

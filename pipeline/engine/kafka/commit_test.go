@@ -189,7 +189,7 @@ func TestGivingUpAnUnsettledTransaction(t *testing.T) {
 			tx.Put(engine.Windows, []byte("w"), []byte("two"))
 			tx.Alert(&sinks.Alert{AlertID: "0a"}, true, true)
 			away := true
-			c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+			c.Control(func(req kmsg.Request) (kmsg.Response, error, bool) {
 				c.KeepControl()
 				switch req.Key() {
 				case int16(kmsg.EndTxn), int16(kmsg.InitProducerID), int16(kmsg.DescribeTransactions):
@@ -201,7 +201,7 @@ func TestGivingUpAnUnsettledTransaction(t *testing.T) {
 			if !errors.Is(err, txn.ErrUnsettled) || !errors.Is(err, engine.ErrUnavailable) {
 				t.Fatalf("commit: %v, want ErrUnsettled", err)
 			}
-			c.Control(func(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+			c.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 				away = false
 				c.DropControl()
 				return nil, nil, false
@@ -293,7 +293,8 @@ func TestReadPositions(t *testing.T) {
 	cl := newClient(t, c)
 	for _, r := range []*kgo.Record{
 		kafka.PositionRecord(names.Positions(), "a", []byte("1")), kafka.PositionRecord(names.Positions(), "b", []byte("1")),
-		kafka.PositionRecord(names.Positions(), "a", []byte("2")), {Topic: names.Positions(), Key: []byte("b")},
+		kafka.PositionRecord(names.Positions(), "a", []byte("2")),
+		{Topic: names.Positions(), Key: []byte("b")},
 	} {
 		if err := cl.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 			t.Fatal(err)

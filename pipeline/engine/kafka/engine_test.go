@@ -14,6 +14,7 @@ import (
 
 func subject(c *kfake.Cluster, e engine.Engine) enginetest.Subject {
 	return enginetest.Subject{Engine: e, Invalid: func(t testing.TB) (kept []engine.InvalidEvent) {
+		t.Helper()
 		for _, r := range records(t, c, names.Invalid()) {
 			letter, err := kafka.ParseInvalid(r.Value)
 			if err != nil {
@@ -27,6 +28,7 @@ func subject(c *kfake.Cluster, e engine.Engine) enginetest.Subject {
 
 func open(c *kfake.Cluster) func(testing.TB) *kafka.Engine {
 	return func(t testing.TB) *kafka.Engine {
+		t.Helper()
 		e, err := kafka.New(options(c))
 		if err != nil {
 			t.Fatal(err)
@@ -37,6 +39,7 @@ func open(c *kfake.Cluster) func(testing.TB) *kafka.Engine {
 
 func TestContract(t *testing.T) {
 	enginetest.Run(t, func(t testing.TB) enginetest.Store {
+		t.Helper()
 		c := newCluster(t)
 		return enginetest.Store{
 			Shared: true,
@@ -52,6 +55,7 @@ func TestContract(t *testing.T) {
 // An engine that aborts every third commit keeps the contract all the same.
 func TestContractWithAborts(t *testing.T) {
 	enginetest.Run(t, func(t testing.TB) enginetest.Store {
+		t.Helper()
 		c := newCluster(t)
 		return enginetest.Store{Open: func(t testing.TB) enginetest.Subject {
 			return subject(c, enginetest.FailEvery(open(c)(t), 3, engine.ErrAborted))

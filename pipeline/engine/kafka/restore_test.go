@@ -90,7 +90,7 @@ func TestRestoreSeesWhatWasCommittedUntilTheFence(t *testing.T) {
 	if before != 0 {
 		t.Fatalf("stable offset %d before the end of the transaction, want 0", before)
 	}
-	c.ControlKey(int16(kmsg.InitProducerID), func(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+	c.ControlKey(int16(kmsg.InitProducerID), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.DropControl()
 		c.SleepControl(func() { // the old owner wins the race
 			if err := cl.EndTransaction(context.Background(), kgo.TryCommit); err != nil {

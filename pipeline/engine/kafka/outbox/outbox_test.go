@@ -223,7 +223,7 @@ func TestMoves(t *testing.T) {
 	one := f.open()
 	one.register(t, engine.FromOldest, "soc")
 	f.tell("a@0", "b@1")
-	entries := one.read(t, "soc", sorted(one, t, 2)...)
+	entries := one.read(t, "soc", sorted(t, one, 2)...)
 	two := f.open()
 	stop := make(chan struct{})
 	read := make(chan []engine.Entry, 1)
@@ -269,7 +269,7 @@ func (c *consumer) peek(context.Context) ([]engine.Entry, error) {
 }
 
 // sorted reads n entries and returns their names in the order of arrival.
-func sorted(w *worker, t *testing.T, n int) []string {
+func sorted(t *testing.T, w *worker, n int) []string {
 	t.Helper()
 	var got []engine.Entry
 	until(t, "entries", func() bool {

@@ -86,7 +86,7 @@ func (s *Store) Close() error {
 func (s *Store) Run(ctx context.Context) error {
 	if err := s.file.Restore(ctx, 0, func(engine.Table, []byte, []byte) error { return nil }); err != nil {
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // asked to stop
 		}
 		return fmt.Errorf("open the alert store: %w", err)
 	}

@@ -28,6 +28,7 @@ func during(c *kfake.Cluster, key kmsg.Key, do func()) {
 }
 
 func TestSecondOpenFences(t *testing.T) {
+	t.Parallel()
 	eachRelease(t, func(t *testing.T, c *kfake.Cluster) {
 		o := options(t, c)
 		var fenced atomic.Int32
@@ -117,6 +118,7 @@ func TestTimedOut(t *testing.T) {
 
 // A member that the group has put out commits nothing.
 func TestStaleMembership(t *testing.T) {
+	t.Parallel()
 	eachRelease(t, func(t *testing.T, c *kfake.Cluster) {
 		var aborts atomic.Int32
 		o := options(t, c)
@@ -166,6 +168,7 @@ func waitFor(t testing.TB, done func() bool) {
 
 // Errors that pass are waited out inside Commit.
 func TestWaitsOutWhatPasses(t *testing.T) {
+	t.Parallel()
 	eachRelease(t, func(t *testing.T, c *kfake.Cluster) {
 		p := open(t, options(t, c))
 		commit(t, p, values(0), upTo(1))
@@ -192,6 +195,7 @@ func TestWaitsOutWhatPasses(t *testing.T) {
 }
 
 func TestCoordinatorsAndLeadersMove(t *testing.T) {
+	t.Parallel()
 	eachRelease(t, func(t *testing.T, c *kfake.Cluster) {
 		p := open(t, options(t, c))
 		var want []int
@@ -282,6 +286,7 @@ func TestContextEnds(t *testing.T) {
 
 // A commit that is asked for is not cut short by its caller's going.
 func TestContextEndsAtTheEnd(t *testing.T) {
+	t.Parallel()
 	eachRelease(t, func(t *testing.T, c *kfake.Cluster) {
 		p := open(t, options(t, c))
 		ctx, cancel := context.WithCancel(t.Context())

@@ -43,6 +43,7 @@ func (p *Producer) take(ctx context.Context, cl *kgo.Client) error {
 			return err
 		case forbidden:
 			return fmt.Errorf("%w: not allowed: %w", engine.ErrUnavailable, err)
+		default:
 		}
 		return fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
@@ -141,7 +142,7 @@ func (p *Producer) taken(ctx context.Context, cl *kgo.Client) (bool, error) {
 	case state.ProducerID != p.id:
 		return p.epoch < 1<<15-10, nil // near its end the ID itself changes
 	case state.ProducerEpoch == p.epoch+1:
-		return !p.aged() && !(p.silent && p.implicit), nil
+		return !p.aged() && (!p.silent || !p.implicit), nil
 	}
 	return state.ProducerEpoch != p.epoch, nil
 }

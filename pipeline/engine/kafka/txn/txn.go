@@ -9,11 +9,11 @@ import (
 	"github.com/trailtide/trailtide/pipeline/engine"
 )
 
-// ErrMembership: the broker refused the offsets because the member is not, or
+// ErrMembership says that the broker refused the offsets because the member is not, or
 // not any more, what it was when they were claimed. It is an engine.ErrAborted.
 var ErrMembership = fmt.Errorf("the group's membership has changed: %w", engine.ErrAborted)
 
-// ErrUnsettled: it is not known yet whether the transaction is durable. It is
+// ErrUnsettled says that it is not known yet whether the transaction is durable. It is
 // an engine.ErrUnavailable: Commit called again with the very same records
 // finds out, and makes the transaction if it is not. A caller that wants to go
 // on with other records calls Settle first; one that gives up must read what is

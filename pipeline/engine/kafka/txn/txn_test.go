@@ -177,6 +177,7 @@ func wantState(t testing.TB, c cluster, numbers []int, n int) {
 }
 
 func TestCommitsRecordsAndOffsets(t *testing.T) {
+	t.Parallel()
 	eachRelease(t, func(t *testing.T, c *kfake.Cluster) {
 		p := open(t, options(t, c))
 		if err := p.Commit(t.Context(), nil, upTo(1)); err == nil {
