@@ -101,6 +101,7 @@ type lane struct {
 
 func newLane(limits cloudtrail.Limits, full bool) *lane {
 	l := &lane{unwrapper: cloudtrail.NewUnwrapper(limits), full: full, at: make(map[string]int)}
+	l.unwrapper.Lazy = true
 	l.emit = l.item
 	return l
 }
@@ -196,7 +197,7 @@ func (l *lane) item(it cloudtrail.Item) {
 		err = l.ev.Broken()
 	}
 	if err != nil {
-		l.invalid(l.place(it), err.Error(), it.Raw)
+		l.invalid(l.place(it), err.Error(), l.ev.Raw())
 		return
 	}
 	if usable {
@@ -214,7 +215,7 @@ func (l *lane) item(it cloudtrail.Item) {
 func (l *lane) matched(it cloudtrail.Item, nanos int64, timed, usable bool) {
 	tree, err := l.ev.Parse()
 	if err != nil {
-		l.invalid(l.place(it), err.Error(), it.Raw)
+		l.invalid(l.place(it), err.Error(), l.ev.Raw())
 		return
 	}
 	rec := &l.batch.Records[l.rec]

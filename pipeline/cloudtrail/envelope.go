@@ -31,7 +31,7 @@ const (
 // Item is one thing found in a payload.
 type Item struct {
 	Kind    ItemKind
-	Raw     []byte // borrowed: valid until emit returns; at most Limits.MaxEvent bytes
+	Raw     []byte // borrowed: valid until emit returns; at most Limits.MaxEvent bytes; see Unwrapper.Lazy
 	Index   int    // place in the envelope, from 0
 	Wrapped bool   // Raw came out of an envelope with more than one place (Index counts)
 	Reason  string // why it is skipped or invalid, for people
@@ -45,9 +45,14 @@ type Unwrapper struct {
 	// KeepEventBridge leaves EventBridge events as they are, instead of taking
 	// their detail out, for patterns that look at the envelope. It goes with AnyObject.
 	KeepEventBridge bool
+	// Lazy leaves Item.Raw nil of most events of CloudWatch Logs messages: ev is
+	// at the event as it is written in the message, and unescapes it when more than
+	// a top-level field is asked for. ev.Raw has it.
+	Lazy bool
 
 	limits  Limits
-	entry   Event // one of logEvents
+	entry   Event  // one of logEvents
+	texts   []span // of logEvents: where their messages lie
 	inflate inflater
 }
 
@@ -122,8 +127,7 @@ func (r *run) payload(b []byte, level int) {
 	switch {
 	case len(b) == 0:
 		r.invalid(b, "empty payload")
-	case r.soleEvent(b):
-		r.event(b)
+	case r.usual(b):
 	case b[0] != '{' && b[0] != '[':
 		r.many(b)
 	default:

@@ -62,6 +62,10 @@ type Event struct {
 	others  []other
 	scratch []byte // unescaped text; grows only, so that what was returned stays valid
 
+	quoted []byte // the escaped text that is scanned in place of raw; nil: raw is
+	read   int    // fields of quoted that were read
+	plain  []byte // what quoted was unescaped to
+
 	day day // of the time read last, of events before too
 
 	parser *fastjson.Parser
@@ -87,6 +91,7 @@ type other struct {
 const (
 	keepScratch = 64 << 10
 	keepOthers  = 1 << 10
+	keepPlain   = 1 << 20
 )
 
 // Reset makes e the event whose JSON object is raw. raw is borrowed until the
@@ -112,21 +117,7 @@ func (e *Event) Reset(raw []byte) {
 
 // open is Reset for bytes that begin with the object and may go on after it.
 func (e *Event) open(raw []byte) {
-	if e.parsed {
-		e.shedParser()
-	}
-	e.raw = raw
-	e.pos, e.closed, e.alone, e.err = 0, false, false, nil
-	e.seen, e.last = 0, fieldOther
-	if cap(e.others) > keepOthers {
-		e.others = nil
-	}
-	e.others = e.others[:0]
-	if cap(e.scratch) > keepScratch {
-		e.scratch = nil
-	}
-	e.scratch = e.scratch[:0]
-
+	e.openAt(raw, 0)
 	i := skipSpace(raw, 0)
 	if i >= len(raw) || raw[i] != '{' {
 		e.err = errNoObject
@@ -140,10 +131,31 @@ func (e *Event) open(raw []byte) {
 	e.pos = i
 }
 
+// openAt forgets the event before. The next key is at pos; 0: it is not known.
+func (e *Event) openAt(raw []byte, pos int) {
+	if e.parsed {
+		e.shedParser()
+	}
+	e.raw, e.quoted = raw, nil
+	e.pos, e.closed, e.alone, e.err = pos, false, false, nil
+	e.seen, e.last = 0, fieldOther
+	if cap(e.others) > keepOthers {
+		e.others = nil
+	}
+	e.others = e.others[:0]
+	if cap(e.scratch) > keepScratch {
+		e.scratch = nil
+	}
+	e.scratch = e.scratch[:0]
+}
+
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
 // Raw returns the event's bytes, valid until the next Reset.
-func (e *Event) Raw() []byte { return e.raw }
+func (e *Event) Raw() []byte {
+	e.plainly()
+	return e.raw
+}
 
 // Broken returns why the event is known not to be JSON (ErrBroken) or to nest
 // too deep (ErrTooDeep), or nil. It knows only of the bytes that were read so
@@ -156,6 +168,16 @@ func (e *Event) Broken() error { return e.err }
 // decide by it), with the array's text; a path through a scalar answers
 // Missing. The empty path is the event itself.
 func (e *Event) Scan(p Path) ([]byte, Kind) {
+	if e.quoted != nil {
+		if len(p) == 1 {
+			if f := fieldOf(p[0]); f != fieldOther {
+				if text, kind, ok := e.quotedField(f); ok {
+					return text, kind
+				}
+			}
+		}
+		e.plainly()
+	}
 	if len(p) == 0 {
 		if e.err != nil {
 			return nil, Broken
@@ -199,6 +221,14 @@ func (e *Event) Time() (nanos int64, ok bool) {
 }
 
 func (e *Event) stringField(f field) []byte {
+	if e.quoted != nil {
+		if text, kind, ok := e.quotedField(f); ok {
+			if kind != String {
+				return nil
+			}
+			return text
+		}
+	}
 	if s := e.findField(f); s.kind == String {
 		return e.text(s)
 	}

@@ -1,5 +1,7 @@
 package cloudtrail
 
+import "strings"
+
 // field numbers the top-level keys that have a slot of their own in an Event:
 // the fields of a CloudTrail record, and the keys by which envelopes are told
 // apart. Every other key is fieldOther and is kept in a list.
@@ -189,3 +191,11 @@ var fieldKeys = [fieldCount]string{
 	fieldSNS:                 `"Sns":`,
 	fieldType:                `"Type":`,
 }
+
+// quotedKeys are the keys as they are written inside a JSON string.
+var quotedKeys = func() (keys [fieldCount]string) {
+	for f, key := range fieldKeys {
+		keys[f] = strings.ReplaceAll(key, `"`, `\"`)
+	}
+	return keys
+}()

@@ -18,6 +18,7 @@ type Identity [16]byte
 // of SHA-256 over the event's bytes. Identities are stored: the formula is for
 // good.
 func (e *Event) Identity() Identity {
+	e.plainly()
 	var sum [sha256.Size]byte
 	if b, ok := e.appendIdentity(make([]byte, 0, 256)); ok {
 		sum = sha256.Sum256(b)
@@ -51,6 +52,7 @@ func (e *Event) appendIdentity(b []byte) ([]byte, bool) {
 // Sum is a short hash of the event's bytes, to tell two events of one identity
 // apart. It is not kept.
 func (e *Event) Sum() uint32 {
+	e.plainly()
 	h := xxhash.Sum64(e.raw)
 	return uint32(h) ^ uint32(h>>32)
 }

@@ -6,16 +6,23 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// soleEvent says that b is one event, if it is JSON at all, and leaves ev at
-// it. This is the way of nearly every payload, and cheaper than finding
-// where the object ends. It may answer false for an event.
-func (r *run) soleEvent(b []byte) bool {
+// usual unwraps what nearly every payload is: one event, if it is JSON at all,
+// or a CloudWatch Logs message as the service writes it. That is cheaper than
+// finding where the object ends. It may answer false for these, too, and has
+// emitted nothing then.
+func (r *run) usual(b []byte) bool {
 	if b[0] != '{' || b[len(b)-1] != '}' {
 		return false
 	}
 	r.ev.Reset(b)
-	c, _ := r.classify()
-	return c == classEvent && r.ev.err == nil && (r.ev.closed || soleFrom(b, r.ev.pos))
+	switch c, array := r.classify(); {
+	case c == classLogs && r.u.Lazy:
+		return r.lazyLogs(b, array)
+	case c != classEvent || r.ev.err != nil || !r.ev.closed && !soleFrom(b, r.ev.pos):
+		return false
+	}
+	r.event(b)
+	return true
 }
 
 // soleFrom says that an object that goes on at i is the only one in b, which

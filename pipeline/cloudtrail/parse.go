@@ -21,6 +21,7 @@ const (
 // Reset; reading it changes it, so only the goroutine that owns e may.
 // Its Get finds the first of duplicate keys, as Scan does.
 func (e *Event) Parse() (*fastjson.Value, error) {
+	e.plainly()
 	if !e.parsed {
 		e.parsed = true
 		e.tree, e.bad = e.parse()
