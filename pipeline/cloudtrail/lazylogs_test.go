@@ -14,8 +14,18 @@ import (
 // answers.
 func ask(ev *Event, ops []byte) (answers []string) {
 	paths := []Path{
-		{"eventName"}, {"eventSource"}, {"awsRegion"}, {"errorCode"}, {"readOnly"}, {"userIdentity"}, {"userIdentity", "arn"},
-		{"requestParameters", "p"}, {"notThere"}, {"vpcEndpointId"}, {"eventVersion"}, {},
+		{"eventName"},
+		{"eventSource"},
+		{"awsRegion"},
+		{"errorCode"},
+		{"readOnly"},
+		{"userIdentity"},
+		{"userIdentity", "arn"},
+		{"requestParameters", "p"},
+		{"notThere"},
+		{"vpcEndpointId"},
+		{"eventVersion"},
+		{},
 	}
 	for _, op := range ops {
 		switch k := int(op) % (len(paths) + 8); k {
