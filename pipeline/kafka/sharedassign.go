@@ -181,16 +181,16 @@ func (s *Shared) resume(ctx context.Context, parts []topicPartition) {
 	s.step(func() {
 		set := make(map[string]map[int32]kgo.EpochOffset)
 		for _, tp := range parts {
-			b, ok := found[tp]
+			pos, ok := found[tp]
 			if err != nil || !ok {
 				s.assigned[tp].dropped = true // the client is made to take the topic up anew
 				continue
 			}
-			s.begun(tp, b)
+			s.begun(tp, pos)
 			if set[tp.topic] == nil {
 				set[tp.topic] = make(map[int32]kgo.EpochOffset)
 			}
-			set[tp.topic][tp.partition] = kgo.EpochOffset{Epoch: b.pos.epoch, Offset: b.pos.offset}
+			set[tp.topic][tp.partition] = kgo.EpochOffset{Epoch: pos.epoch, Offset: pos.offset}
 		}
 		s.cl.SetOffsets(set)
 	})

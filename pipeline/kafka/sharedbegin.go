@@ -16,13 +16,6 @@ import (
 	"go.uber.org/zap"
 )
 
-// beginning is where a stay begins.
-type beginning struct {
-	pos position
-	// fresh: the group has no such offset, and is to have it at once.
-	fresh bool
-}
-
 // begin says where the partitions of a new assignment begin: at the group's
 // offsets, wherever memory stands. It does not return before it knows, or the
 // session ends: an error would end the session, and with it the reading of all
@@ -48,7 +41,7 @@ func (s *Shared) begin(ctx context.Context, offered map[string]map[int32]kgo.Off
 	defer s.mu.Unlock()
 	for _, tp := range parts {
 		p := s.assigned[tp]
-		b, ok := found[tp]
+		pos, ok := found[tp]
 		if p == nil || !ok {
 			if p != nil {
 				p.dropped = true
@@ -56,25 +49,24 @@ func (s *Shared) begin(ctx context.Context, offered map[string]map[int32]kgo.Off
 			delete(offered[tp.topic], tp.partition)
 			continue
 		}
-		s.begun(tp, b)
-		offered[tp.topic][tp.partition] = kgo.NewOffset().At(b.pos.offset).WithEpoch(b.pos.epoch)
+		s.begun(tp, pos)
+		offered[tp.topic][tp.partition] = kgo.NewOffset().At(pos.offset).WithEpoch(pos.epoch)
 	}
 	return offered, nil
 }
 
-// begun notes where a stay begins. The caller holds mu.
-func (s *Shared) begun(tp topicPartition, b beginning) {
+// begun notes where a stay begins, and has that committed, be it anew: only who
+// commits an offset of a partition may say how far its time is, and nothing may
+// come of it for long. The caller holds mu.
+func (s *Shared) begun(tp topicPartition, pos position) {
 	p := s.assigned[tp]
-	p.begun, p.quiet, p.durable = true, false, b.pos.offset
-	s.next[tp] = b.pos
-	if b.fresh {
-		s.setPosition(tp, b.pos)
-	}
+	p.begun, p.quiet, p.durable = true, false, pos.offset
+	s.setPosition(tp, pos)
 }
 
 // offsets finds where parts begin, for as long as it takes. Those that are not
 // in its answer cannot be read at the moment.
-func (s *Shared) offsets(ctx context.Context, parts []topicPartition) (map[topicPartition]beginning, error) {
+func (s *Shared) offsets(ctx context.Context, parts []topicPartition) (map[topicPartition]position, error) {
 	failing := false
 	defer func() {
 		if failing {
@@ -114,7 +106,7 @@ func (s *Shared) offsets(ctx context.Context, parts []topicPartition) (map[topic
 
 // try is one try of offsets. Topics that cannot be described are an error, or
 // with lenient set left out.
-func (s *Shared) try(ctx context.Context, parts []topicPartition, lenient bool) (map[topicPartition]beginning, error) {
+func (s *Shared) try(ctx context.Context, parts []topicPartition, lenient bool) (map[topicPartition]position, error) {
 	wanted := make(map[string][]int32)
 	for _, tp := range parts {
 		wanted[tp.topic] = append(wanted[tp.topic], tp.partition)
@@ -135,7 +127,7 @@ func (s *Shared) try(ctx context.Context, parts []topicPartition, lenient bool) 
 	if err != nil {
 		return nil, fmt.Errorf("offsets of group %s: %w", s.o.Group, err)
 	}
-	found := make(map[topicPartition]beginning)
+	found := make(map[topicPartition]position)
 	fresh := make(map[string]map[string][]int32) // start → topic → partitions without an offset
 	for topic, d := range details {
 		r, err := s.record(d, committed[topic], wanted[topic])
@@ -149,7 +141,7 @@ func (s *Shared) try(ctx context.Context, parts []topicPartition, lenient bool) 
 		for _, p := range wanted[topic] {
 			pos, known := r.at[p]
 			if known {
-				found[topicPartition{topic, p}] = beginning{pos: pos}
+				found[topicPartition{topic, p}] = pos
 				continue
 			}
 			start := s.o.Start
@@ -170,7 +162,7 @@ func (s *Shared) try(ctx context.Context, parts []topicPartition, lenient bool) 
 		for topic, ps := range topics {
 			for _, p := range ps {
 				if o, ok := listed.Lookup(topic, p); ok && o.Offset >= 0 {
-					found[topicPartition{topic, p}] = beginning{position{o.Offset, -1, details[topic].ID}, true}
+					found[topicPartition{topic, p}] = position{o.Offset, -1, details[topic].ID}
 				}
 			}
 		}

@@ -99,6 +99,24 @@ func TestSharedBeginningNotCommitted(t *testing.T) {
 	f.want("a", 0, 20, 29)
 }
 
+// Who takes a partition over can commit where it stands before anything comes of
+// it: only so may its time be told.
+func TestSharedSilentPartitionTakenOver(t *testing.T) {
+	c := sharedCluster(t, 2)
+	cl := kclient(t, c)
+	produce(t, cl, "a", 0, 0, 9)
+	a := join(t, "a", sharedOptions(c, "a"))
+	a.untilRead(10)
+	a.standing(c, 10, 0)
+	a.close()
+	b := join(t, "b", sharedOptions(c, "a"))
+	b.hold = func(string) bool { return true }
+	b.until("a position of each partition", func() bool { return len(b.begins) == 2 })
+	if offsets, lost := b.s.Claim(b.begins); offsets == nil || len(offsets.At["a"]) != 2 || len(lost) > 0 {
+		t.Errorf("it may commit %+v, and has lost %v", offsets, lost)
+	}
+}
+
 // With start: latest, what is made while the group reads is not skipped, and
 // what was there is not read, whoever of the group finds it.
 func TestSharedNewPartition(t *testing.T) {
