@@ -33,6 +33,7 @@ func newConnector(ctx context.Context, o *Options) (*connector, error) {
 	if c.conf, err = o.load(ctx); err != nil {
 		return nil, fmt.Errorf("load the AWS configuration: %w", err)
 	}
+	c.conf.HTTPClient = wholeBodies(c.conf.HTTPClient)
 	if o.Region != "" {
 		c.conf.Region = o.Region
 	}
