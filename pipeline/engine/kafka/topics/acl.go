@@ -2,6 +2,7 @@ package topics
 
 import (
 	"fmt"
+	"slices"
 	"regexp"
 	"strings"
 
@@ -15,7 +16,7 @@ type Role string
 const (
 	RoleWorker   Role = "worker"   // trailtide run
 	RoleStore    Role = "store"    // reads the alerts, and what people say to them, into a store
-	RoleOperator Role = "operator" // says something to alerts
+	RoleOperator Role = "operator" // trailtide alerts ack and the like, trailtide dead-letters
 	RoleCreate   Role = "create"   // trailtide topics create
 )
 
@@ -55,12 +56,22 @@ func ACLs(o Options, role Role, principal string) []ACL {
 		b.add(Topic, o.Control(), false, kadm.OpRead, kadm.OpDescribe)
 		b.add(Group, o.StoreGroup(), false, kadm.OpRead, kadm.OpDescribe)
 	case RoleOperator:
-		b.add(Topic, o.Control(), false, kadm.OpWrite, kadm.OpDescribe)
+		b.add(Topic, o.Control(), false, kadm.OpRead, kadm.OpWrite, kadm.OpDescribe)
+		for _, topic := range slices.Concat([]string{o.Alerts(), o.Invalid()}, deadTopics(o)) {
+			b.add(Topic, topic, false, kadm.OpRead, kadm.OpDescribe)
+		}
 		b.add(Cluster, "", false, kadm.OpIdempotentWrite)
 	case RoleCreate:
 		b.add(Topic, o.TransactionalIDs(), true, kadm.OpCreate, kadm.OpDescribe, kadm.OpDescribeConfigs)
 	}
 	return b.list
+}
+
+func deadTopics(o Options) (names []string) {
+	for _, sink := range o.Sinks {
+		names = append(names, o.Dead(sink))
+	}
+	return names
 }
 
 type aclBuilder struct {

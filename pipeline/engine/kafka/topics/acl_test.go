@@ -282,7 +282,10 @@ kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal User:t --operatio
 	if d := cmp.Diff(want, lines(topics.ACLs(o, topics.RoleWorker, "User:t"))); d != "" {
 		t.Errorf("worker (-want +got):\n%s", d)
 	}
-	want = `kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal 'User:CN=it'\''s me' --operation Write --operation Describe --topic trailtide-control
+	want = `kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal 'User:CN=it'\''s me' --operation Read --operation Write --operation Describe --topic trailtide-control
+kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal 'User:CN=it'\''s me' --operation Read --operation Describe --topic trailtide-alerts
+kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal 'User:CN=it'\''s me' --operation Read --operation Describe --topic trailtide-invalid
+kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal 'User:CN=it'\''s me' --operation Read --operation Describe --topic trailtide-dead-soc
 kafka-acls --bootstrap-server "$KAFKA" --add --allow-principal 'User:CN=it'\''s me' --operation IdempotentWrite --cluster`
 	if d := cmp.Diff(want, lines(topics.ACLs(o, topics.RoleOperator, "User:CN=it's me"))); d != "" {
 		t.Errorf("operator (-want +got):\n%s", d)
