@@ -5,7 +5,7 @@ FUZZTIME ?= 20000x
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e test-kafka test-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
+.PHONY: all build test race e2e test-kafka chaos test-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
 
 all: lint test ## lint and test
 
@@ -27,7 +27,11 @@ e2e: ## the end-to-end suites in full: a million events, 50 kills, bombs of 4 Gi
 	TRAILTIDE_E2E_BOMB_MIB=4096 TRAILTIDE_E2E_RULES=500 $(GO) test -count=1 -timeout 60m ./test/...
 
 test-kafka: ## the suites against real Apache Kafka; needs Java 17 or newer, and Maven
-	TRAILTIDE_KAFKA=real $(GO) test -count=1 -p 1 -timeout 25m ./test/kafkabroker ./test/kafka
+	TRAILTIDE_KAFKA=real $(GO) test -count=1 -p 1 -timeout 25m ./test/kafkabroker ./test/kafka ./pipeline/engine/kafka ./pipeline/engine/kafka/txn
+
+chaos: ## the fleet's trial in full, on one real broker and on three: 200 kills each; about an hour
+	TRAILTIDE_KAFKA=real TRAILTIDE_CHAOS_KILLS=200 TRAILTIDE_CHAOS_EVENTS=300000 TRAILTIDE_CHAOS_HALT_S=30 TRAILTIDE_CHAOS_NODES=3 \
+	$(GO) test -count=1 -v -timeout 120m -run TestFleetInChaos ./test/kafka
 
 test-kinesis: ## the suites against independent Kinesis and DynamoDB servers; needs Node 20 or newer, and npm
 	TRAILTIDE_KINESIS_PEERS=1 $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis

@@ -31,7 +31,8 @@ type Options struct {
 	Nodes   []Node   // brokers to restart; none: they are left alone
 
 	Workers     int           // that run in quiet moments
-	Sources     int           // partitions of the source topic
+	Input       Input         // what the workers read; default: a topic on the brokers
+	Sources     int           // partitions of the source, or of others the keys of records
 	Repartition int           // partitions of the repartition topic
 	Replication int           // of all topics
 	Events      int           // of the everyday traffic
@@ -76,12 +77,13 @@ const (
 // trial is one run.
 type trial struct {
 	Options
-	t    testing.TB
-	dir  string
-	c    *cluster
-	hook *hook
-	crew *crew
-	dead []string // dead letters to find
+	t     testing.TB
+	dir   string
+	c     *cluster
+	input Input
+	hook  *hook
+	crew  *crew
+	dead  []string // dead letters to find
 }
 
 // Run is the trial on an empty cluster. It builds nothing: see harness.Main.
@@ -97,8 +99,11 @@ func Run(t testing.TB, o Options) {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.c.close)
-	if err := r.c.create(t.Context(), trail, o.Sources, o.Replication); err != nil {
-		t.Fatal(err)
+	if r.input = o.Input; r.input == nil {
+		if err := r.c.create(t.Context(), trail, o.Sources, o.Replication); err != nil {
+			t.Fatal(err)
+		}
+		r.input = &topic{r.c}
 	}
 	r.hook = newHook(o.Seed)
 	server := httptest.NewServer(r.hook)
@@ -119,10 +124,10 @@ func Run(t testing.TB, o Options) {
 	t.Cleanup(follow.stop)
 
 	filled := make(chan error, 1)
-	go func() { filled <- r.c.fill(t.Context(), tr, plan.length*85/100) }()
+	go func() { filled <- r.input.Fill(t.Context(), tr.list(), plan.length*85/100) }()
 	problems := r.crew.perform(t.Context(), plan)
 	if err := <-filled; err != nil {
-		r.fail("fill the source topic: %v", err)
+		r.fail("fill the source: %v", err)
 	}
 	problems = append(problems, r.crew.calm(t.Context())...)
 	for _, p := range problems {
@@ -163,23 +168,23 @@ func (r *trial) configure(url string) func(place int) string {
 		level = "info"
 	}
 	return func(place int) string {
-		source, engine := "", ""
+		engine := ""
 		if static(place) {
-			source, engine = fmt.Sprintf(", instance_id: source-%d", place), fmt.Sprintf(", instance_id: worker-%d", place)
+			engine = fmt.Sprintf(", instance_id: worker-%d", place)
 		}
 		path := filepath.Join(r.dir, fmt.Sprintf("place-%d.yaml", place))
 		content := fmt.Sprintf(`
 engine: kafka
 rules: {paths: [rules.yaml, sigma.yml], builtin: false, watch: false}
 source:
-  kafka: {brokers: [%s], topics: [%s], group: %s, session_timeout: 3s, metadata_min_age: 100ms, lag_interval: 200ms, idle_after: 1h, max_poll_records: 300%s}
-kafka: {prefix: %s, partitions: %d, replication: %d, session_timeout: 3s, transaction_timeout: 5s, metadata_min_age: 100ms%s}
+  %s
+kafka: {brokers: [%s], prefix: %s, partitions: %d, replication: %d, session_timeout: 3s, transaction_timeout: 5s, metadata_min_age: 100ms%s}
 commit_interval: 100ms
 stop_within: 10s
 sinks: [{name: %s, min_severity: info, from: oldest, retry: {initial: 50ms, max: 500ms}, webhook: {url: %q, allow_http: true}}]
 admin: {listen: "off"}
 log: {level: %s}
-`, strings.Join(r.Brokers, ", "), trail, group, source, prefix, r.Repartition, r.Replication, engine, sink, url, level)
+`, r.input.Section(place), strings.Join(r.Brokers, ", "), prefix, r.Repartition, r.Replication, engine, sink, url, level)
 		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 			panic(err) // the rules could be written
 		}
@@ -199,8 +204,7 @@ func (r *trial) settle(f *follower, want *outcome) {
 			last = strings.Join(p, "\n")
 			return true
 		}
-		if lag, err := r.c.lag(r.t.Context(), group, trail); err != nil || lag > 0 {
-			last = fmt.Sprintf("the source's group has a lag of %d records (%v)", lag, err)
+		if last = r.input.Behind(r.t.Context()); last != "" {
 			return false
 		}
 		got := judged(f.alerts())

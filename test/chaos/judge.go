@@ -41,13 +41,19 @@ func (r *trial) expected(tr *trafficOf) *outcome {
 	if len(want.plain) < 100 || len(own) < 100 || chains < 5 || len(want.silent) < 4 || len(dead) < 5 {
 		r.t.Fatal("that proves little")
 	}
-	r.dead = deadLines(dead)
+	r.dead = r.deadLines(dead)
 	return want
 }
 
-func deadLines(list []engine.InvalidEvent) (out []string) {
+// deadLines are what two runs have to agree on of dead letters: where they are,
+// or what, if places are not known beforehand.
+func (r *trial) deadLines(list []engine.InvalidEvent) (out []string) {
 	for _, e := range list {
-		out = append(out, e.Position+" "+e.Reason)
+		place := e.Position
+		if r.Input != nil {
+			place = string(e.Raw)
+		}
+		out = append(out, place+" "+e.Reason)
 	}
 	return out
 }
@@ -89,7 +95,7 @@ func (r *trial) judge(f *follower, tr *trafficOf, want *outcome) {
 			problems = append(problems, err.Error())
 			continue
 		}
-		dead = append(dead, deadLines([]engine.InvalidEvent{e})...)
+		dead = append(dead, r.deadLines([]engine.InvalidEvent{e})...)
 	}
 	var b strings.Builder
 	difference(&b, "dead letters", r.dead, dead)

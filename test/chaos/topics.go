@@ -46,29 +46,6 @@ func (c *cluster) create(ctx context.Context, topic string, partitions, replicat
 	return errors.Join(err, made.Error())
 }
 
-// fill writes the traffic over that time, each record to its partition.
-func (c *cluster) fill(ctx context.Context, tr *trafficOf, over time.Duration) error {
-	const steps = 400
-	tick := time.NewTicker(over / steps)
-	defer tick.Stop()
-	for step := range steps {
-		from, to := len(tr.records)*step/steps, len(tr.records)*(step+1)/steps
-		var records []*kgo.Record
-		for _, r := range tr.records[from:to] {
-			records = append(records, &kgo.Record{Topic: trail, Partition: r.partition, Value: r.value})
-		}
-		if err := c.cl.ProduceSync(ctx, records...).FirstErr(); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-	return nil
-}
-
 // lag is how many records of a topic the group has not committed.
 func (c *cluster) lag(ctx context.Context, group, topic string) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)

@@ -21,8 +21,9 @@ type record struct {
 	broken    bool
 }
 
-// trafficSpan is how much event time the traffic covers.
-const trafficSpan = 45 * time.Minute
+// perSecond is how many everyday events there are in a second of event time: so
+// few that no chain grows to where counting stops.
+const perSecond = 15
 
 // lateness of the traffic; far less than what windows.lateness allows.
 const lateness = 4 * time.Minute
@@ -39,7 +40,7 @@ type trafficOf struct {
 // newTraffic makes n everyday events, and the rest for them.
 func newTraffic(seed uint64, n, partitions int) (*trafficOf, error) {
 	g, err := traffic.New(traffic.Config{
-		Seed: seed, Users: 80, Accounts: 8, EventsPerSecond: float64(n) / trafficSpan.Seconds(), Lateness: lateness, Duplicates: 0.04,
+		Seed: seed, Users: 80, Accounts: 8, EventsPerSecond: perSecond, Lateness: lateness, Duplicates: 0.04,
 		Incidents: -1, IncidentEvery: 7 * time.Second,
 	})
 	if err != nil {
@@ -67,6 +68,15 @@ func newTraffic(seed uint64, n, partitions int) (*trafficOf, error) {
 		out.add(p, fmt.Appendf(nil, `{"eventVersion":"1.08","eventSource":"chaos.amazonaws.com","eventName":"ChaosEnd","eventID":"end-%d","eventTime":%q}`, p, clock(end)))
 	}
 	return out, nil
+}
+
+// list are the records for an Input.
+func (t *trafficOf) list() []Record {
+	out := make([]Record, len(t.records))
+	for i, r := range t.records {
+		out[i] = Record{Partition: int(r.partition), Value: r.value, Broken: r.broken, Closing: i >= len(t.records)-t.closing}
+	}
+	return out
 }
 
 func (t *trafficOf) add(p int, value []byte) {
