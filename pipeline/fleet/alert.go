@@ -52,6 +52,7 @@ func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) 
 		kgo.KeepControlRecords(),
 		kgo.FetchMaxWait(500*time.Millisecond),
 		kgo.SessionTimeout(f.o.SessionTimeout),
+		kgo.RebalanceTimeout(max(f.o.SessionTimeout, revokeWithin+2*time.Second)), // for longer nobody is waited for
 		kgo.HeartbeatInterval(min(3*time.Second, f.o.SessionTimeout/3)),
 		kgo.MetadataMinAge(f.o.MetadataMinAge),
 		kgo.OnPartitionsAssigned(a.assigned),
