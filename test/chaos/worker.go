@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -35,16 +36,26 @@ func launch(dir, conf string, place int) (*worker, error) {
 	w := &worker{place: place, done: make(chan struct{})}
 	w.cmd = exec.CommandContext(context.Background(), harness.Program(), "run", "-c", conf)
 	w.cmd.Stdout, w.cmd.Stderr = log, log
-	if err := w.cmd.Start(); err != nil {
+	w.cmd.SysProcAttr = dieTogether()
+	started := make(chan error)
+	go func() {
+		// The signal at the parent's death comes when the thread ends that made the
+		// child: so that thread is kept for as long as the child lives.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := w.cmd.Start()
+		started <- err
+		if err == nil {
+			w.err = w.cmd.Wait()
+			close(w.done)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, err
 	}
 	if _, err := fmt.Fprintf(log, "=== process %d\n", w.cmd.Process.Pid); err != nil {
 		return nil, err
 	}
-	go func() {
-		w.err = w.cmd.Wait()
-		close(w.done)
-	}()
 	return w, nil
 }
 
