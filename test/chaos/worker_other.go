@@ -4,5 +4,5 @@ package chaos
 
 import "syscall"
 
-// dieTogether can do nothing here: brokers outlive a process that is killed.
+// dieTogether can do nothing here: workers outlive a test that is killed.
 func dieTogether() *syscall.SysProcAttr { return nil }
