@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -23,6 +24,9 @@ type Engine struct {
 	parts   []*part
 	archive *Archive
 	closed  atomic.Bool
+	// restoring has an entry for each partition whose changelog is being read: all
+	// at once would not be sooner, and need the memory of all.
+	restoring chan struct{}
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -50,7 +54,10 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fleet engine: %w", err)
 	}
-	e := &Engine{o: o, opts: opts, m: m, archive: newArchive(opts, o.Names.Repartition(), o.CacheBytes, m)}
+	e := &Engine{
+		o: o, opts: opts, m: m, archive: newArchive(opts, o.Names.Repartition(), o.CacheBytes, m),
+		restoring: make(chan struct{}, runtime.GOMAXPROCS(0)+1), // one may wait for the broker
+	}
 	for p := range o.Partitions {
 		e.parts = append(e.parts, &part{p: int32(p)}) //nolint:gosec // a partition's number
 	}

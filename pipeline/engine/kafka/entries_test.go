@@ -44,6 +44,31 @@ func TestEntriesAgreeWithAMap(t *testing.T) {
 	})
 }
 
+// Keys that stand behind deleted ones for want of a place are found all the same.
+func TestManyEntries(t *testing.T) {
+	var e entries
+	model := map[string]string{}
+	for n := range 60_000 {
+		key := fmt.Sprintf("key-%d", n*7919%20_011)
+		if n%3 == 2 {
+			e.delete([]byte(key))
+			delete(model, key)
+			continue
+		}
+		value := fmt.Sprint(n)
+		e.put([]byte(key), []byte(value))
+		model[key] = value
+	}
+	for key, want := range model {
+		if got := e.get([]byte(key)); string(got) != want {
+			t.Fatalf("%s holds %q, want %q", key, got, want)
+		}
+	}
+	if got := contents(t, &e); !maps.Equal(model, got) || e.len() != len(model) {
+		t.Errorf("%d entries, want %d", e.len(), len(model))
+	}
+}
+
 // Values that grow leave their old room behind; it is bounded.
 func TestEntriesBoundWhatIsDead(t *testing.T) {
 	var e entries

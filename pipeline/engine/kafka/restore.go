@@ -50,12 +50,19 @@ func (e *Engine) Restore(ctx context.Context, p int, each func(t engine.Table, k
 
 func (e *Engine) restore(ctx context.Context, part *part, each func(t engine.Table, key, value []byte) error) error {
 	begun := time.Now()
+	select {
+	case e.restoring <- struct{}{}:
+		defer func() { <-e.restoring }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	var (
 		state entries
 		bytes int
 	)
 	part.evidence, part.layout = entries{}, false
 	topic := e.o.Names.Changelog()
+	what := fmt.Sprintf("%s/%d", topic, part.p)
 	err := readAll(ctx, e.opts, topic, part.p, func(r *kgo.Record) error {
 		bytes += len(r.Key) + len(r.Value)
 		if len(r.Key) == 0 {
@@ -69,7 +76,7 @@ func (e *Engine) restore(ctx context.Context, part *part, each func(t engine.Tab
 			into.delete(r.Key)
 			return nil
 		}
-		value, err := unversion(fmt.Sprintf("%s/%d", topic, part.p), r.Value)
+		value, err := unversion(what, r.Value)
 		if err != nil {
 			return err
 		}
@@ -133,6 +140,9 @@ func readPositions(ctx context.Context, opts []kgo.Opt, topic string) (map[strin
 	})
 }
 
+// fetchBytes is how much of a log is fetched at once, compressed.
+const fetchBytes = 1 << 20
+
 // readAll calls each for every committed record of a partition, up to where it
 // ends now. Markers are read too: the end of the log may be one, and it tells
 // that all before it has been seen. The segment that a partition ends with is
@@ -147,7 +157,8 @@ func readAll(ctx context.Context, opts []kgo.Opt, topic string, p int32, each fu
 	cl, err := kgo.NewClient(append(slices.Clone(opts),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {p: kgo.NewOffset().AtStart()}}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.FetchMaxWait(100*time.Millisecond), kgo.FetchMaxBytes(64<<20), kgo.FetchMaxPartitionBytes(8<<20),
+		// A fetch in hand and one on its way, each many times as large in memory.
+		kgo.FetchMaxWait(100*time.Millisecond), kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchBytes),
 	)...)
 	if err != nil {
 		return fmt.Errorf("read %s/%d: %w", topic, p, err)
