@@ -33,6 +33,9 @@ chaos: ## the fleet's trial in full, on one real broker and on three: 200 kills 
 	TRAILTIDE_KAFKA=real TRAILTIDE_CHAOS_KILLS=200 TRAILTIDE_CHAOS_EVENTS=300000 TRAILTIDE_CHAOS_HALT_S=30 TRAILTIDE_CHAOS_NODES=3 \
 	$(GO) test -count=1 -v -timeout 120m -run TestFleetInChaos ./test/kafka
 
+bars: ## the fleet's bars at full size: CPU, latency, takeover, restore; about ten minutes
+	TRAILTIDE_KAFKA=real TRAILTIDE_BARS=long $(GO) test -v -count=1 -timeout 30m -run TestFleetBars ./test/kafka
+
 test-kinesis: ## the suites against independent Kinesis and DynamoDB servers; needs Node 20 or newer, and npm
 	TRAILTIDE_KINESIS_PEERS=1 $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis
 
