@@ -24,6 +24,6 @@ func TestFleetInChaos(t *testing.T) {
 		Seed: chaos.Seed(t), Brokers: broker.ListenAddrs(), Replication: 1, Workers: 3, Sources: 12, Repartition: 6,
 		Kills:  harness.SizeFrom(t, "TRAILTIDE_CHAOS_KILLS", 6),
 		Events: harness.SizeFrom(t, "TRAILTIDE_CHAOS_EVENTS", 15_000),
-		Pace:   1500 * time.Millisecond, Halt: 6 * time.Second, Patience: 90 * time.Second,
+		Pace:   1500 * time.Millisecond, Halt: 6 * time.Second, Small: true, Patience: 90 * time.Second,
 	})
 }

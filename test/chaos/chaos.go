@@ -39,6 +39,7 @@ type Options struct {
 	Kills       int           // with SIGKILL, of workers; the schedule ends with the last one
 	Pace        time.Duration // from one step of the schedule to the next, on average
 	Halt        time.Duration // the longest that a worker is halted
+	Small       bool          // too few kills to be sure to meet an open transaction
 	Patience    time.Duration // for the rest to come after the last step; default 3 m
 }
 

@@ -21,9 +21,14 @@ type record struct {
 	broken    bool
 }
 
-// perSecond is how many everyday events there are in a second of event time: so
-// few that no chain grows to where counting stops.
-const perSecond = 15
+// perSecond is how many everyday events there are in a second of event time. After
+// a spell of them there is a pause that ends every chain of matches: none grows
+// to where counting stops.
+const (
+	perSecond = 15
+	spell     = 15_000
+	pause     = 20 * time.Minute
+)
 
 // lateness of the traffic; far less than what windows.lateness allows.
 const lateness = 4 * time.Minute
@@ -39,35 +44,45 @@ type trafficOf struct {
 
 // newTraffic makes n everyday events, and the rest for them.
 func newTraffic(seed uint64, n, partitions int) (*trafficOf, error) {
-	g, err := traffic.New(traffic.Config{
-		Seed: seed, Users: 80, Accounts: 8, EventsPerSecond: perSecond, Lateness: lateness, Duplicates: 0.04,
-		Incidents: -1, IncidentEvery: 7 * time.Second,
-	})
-	if err != nil {
-		return nil, err
-	}
-	r := rand.New(rand.NewPCG(seed, 1))
 	out := &trafficOf{}
-	chains := &chainer{r: r, next: g.Now()}
-	for i := range n {
-		ev := g.AppendNext(nil)
-		out.add(r.IntN(partitions), ev)
-		if i%400 == 200 {
-			out.records = append(out.records, record{partition: int32(r.IntN(partitions)), value: bytes.Clone(ev[:len(ev)/2]), broken: true})
+	r := rand.New(rand.NewPCG(seed, 1))
+	chains := &chainer{r: r}
+	now := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	for made := 0; made < n; made += spell {
+		g, err := traffic.New(traffic.Config{
+			Seed: r.Uint64(), Start: now, Users: 80, Accounts: 8, EventsPerSecond: perSecond, Lateness: lateness, Duplicates: 0.04,
+			Incidents: -1, IncidentEvery: 7 * time.Second,
+		})
+		if err != nil {
+			return nil, err
 		}
-		for _, s := range chains.due(g.Now()) {
-			out.add(s.user%partitions, s.event)
-			if r.IntN(5) == 0 {
-				out.add(s.user%partitions, s.event)
-			}
-		}
+		out.spell(g, min(spell, n-made), partitions, r, chains)
+		now = g.Now().Add(pause)
 	}
-	end := g.Now().Add(3 * time.Hour)
+	end := now.Add(3 * time.Hour)
 	out.closing = partitions
 	for p := range partitions {
 		out.add(p, fmt.Appendf(nil, `{"eventVersion":"1.08","eventSource":"chaos.amazonaws.com","eventName":"ChaosEnd","eventID":"end-%d","eventTime":%q}`, p, clock(end)))
 	}
 	return out, nil
+}
+
+// spell adds the next n events of a generator, and what is planted among them.
+func (t *trafficOf) spell(g *traffic.Generator, n, partitions int, r *rand.Rand, chains *chainer) {
+	chains.begin(g.Now())
+	for i := range n {
+		ev := g.AppendNext(nil)
+		t.add(r.IntN(partitions), ev)
+		if i%400 == 200 {
+			t.records = append(t.records, record{partition: int32(r.IntN(partitions)), value: bytes.Clone(ev[:len(ev)/2]), broken: true})
+		}
+		for _, s := range chains.due(g.Now()) {
+			t.add(s.user%partitions, s.event)
+			if r.IntN(5) == 0 {
+				t.add(s.user%partitions, s.event)
+			}
+		}
+	}
 }
 
 // list are the records for an Input.
@@ -99,6 +114,9 @@ type chainStep struct {
 	user  int
 	event []byte
 }
+
+// begin forgets what has not come yet.
+func (c *chainer) begin(now time.Time) { c.next, c.pending = now, nil }
 
 // due are the steps up to now.
 func (c *chainer) due(now time.Time) (out []chainStep) {
