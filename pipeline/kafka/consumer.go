@@ -24,6 +24,7 @@ type consumer struct {
 	regex   *regexp.Regexp // nil: topics are named
 	metrics *metrics
 	stop    context.CancelFunc // of the watcher
+	sever   context.CancelFunc // ends whatever the client waits for
 	watcher sync.WaitGroup
 	started chan struct{} // closed when cl and adm are set: the client calls begin early
 	changed chan struct{} // has a token when something below changed
@@ -86,12 +87,29 @@ func (s *consumer) init(o Options) error {
 
 // connect makes the client, which begins to join the group.
 func (s *consumer) connect(opts []kgo.Opt) (err error) {
-	if s.cl, err = kgo.NewClient(opts...); err != nil {
+	ctx, cancel := context.WithCancel(context.Background())
+	if s.cl, err = kgo.NewClient(append(opts, kgo.WithContext(ctx))...); err != nil {
+		cancel()
 		return fmt.Errorf("make the Kafka client: %w", err)
 	}
+	s.sever = cancel
 	s.adm = kadm.NewClient(s.cl)
 	close(s.started)
 	return nil
+}
+
+// leave leaves the group, unless the member is static, and closes the client.
+// Once ctx has ended nothing is waited for any more: by itself the client waits
+// for a rebalance that is under way, which waits for every other member.
+func (s *consumer) leave(ctx context.Context) error {
+	defer s.sever()
+	err := s.cl.LeaveGroupContext(ctx)
+	if err != nil {
+		s.sever()
+		err = fmt.Errorf("leave the consumer group: %w", err)
+	}
+	s.cl.Close()
+	return err
 }
 
 func (s *consumer) wanted(topic string) bool {

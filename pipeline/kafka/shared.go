@@ -226,10 +226,5 @@ func (s *Shared) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	s.stop()
 	s.watcher.Wait()
-	err := s.cl.LeaveGroupContext(ctx)
-	if err != nil {
-		err = fmt.Errorf("leave the consumer group: %w", err)
-	}
-	s.cl.Close()
-	return err
+	return s.leave(ctx)
 }

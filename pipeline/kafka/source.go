@@ -94,9 +94,5 @@ func (s *Source) Close(ctx context.Context) error {
 	s.watcher.Wait()
 	err := s.report(ctx)
 	s.cl.AllowRebalance()
-	if leaveErr := s.cl.LeaveGroupContext(ctx); leaveErr != nil {
-		err = errors.Join(err, fmt.Errorf("leave the consumer group: %w", leaveErr))
-	}
-	s.cl.Close()
-	return err
+	return errors.Join(err, s.leave(ctx))
 }
