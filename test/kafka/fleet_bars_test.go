@@ -56,6 +56,7 @@ const quiet = "log: {level: error}"
 // CPU an event, of one worker, of two, and of the embedded engine. They find a
 // backlog and work it off.
 func barCPU(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
 	rounds, n := either(3, 7), either(100_000, 250_000)
 	path := filepath.Join(t.TempDir(), "many.yaml")
 	harness.Write(t, filepath.Dir(path), "many.yaml", manyRules(t, 1000))
@@ -117,6 +118,7 @@ func barCPU(t *testing.T, c *kafkabroker.Cluster) {
 // From the moment in which an event is handed to the producer to its alert among
 // what is committed, at half of what the machine bears.
 func barLatency(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "probes.yaml")
 	harness.Write(t, filepath.Dir(path), "probes.yaml", probeRules)
 	l := newLab(t, c, lab{name: "l", rules: fmt.Sprintf("builtin: true, paths: [%s]", path), extra: quiet})
@@ -200,6 +202,7 @@ func slowest(list []probe) time.Duration { return quantile(list, 1) }
 
 // What a killed worker had is counted by others soon after its session has ended.
 func barTakeover(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
 	session := either(4*time.Second, 10*time.Second)
 	d := disturb(t, c, lab{session: session}, "a", "b")
 	killed := time.Now()
@@ -220,6 +223,7 @@ func barTakeover(t *testing.T, c *kafkabroker.Cluster) {
 // A worker that stands still holds nobody up for long, and does no harm when it
 // goes on.
 func barStopped(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
 	d := disturb(t, c, lab{}, "a", "b", "c")
 	d.workers["a"].Signal(t, syscall.SIGSTOP)
 	d.workers["b"].RunFor(t, 25*time.Second)
@@ -237,6 +241,7 @@ func barStopped(t *testing.T, c *kafkabroker.Cluster) {
 
 // All workers are restarted, one after the other.
 func barRolling(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
 	d := disturb(t, c, lab{static: true}, "a", "b", "c")
 	usual := quantile(d.p.answeredNow(d.from.Add(-3*time.Second)), 0.5)
 	for _, w := range []string{"a", "b", "c"} {

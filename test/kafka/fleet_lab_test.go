@@ -152,15 +152,6 @@ func (w *labWorker) metric(ctx context.Context, name string) float64 {
 	return sum
 }
 
-// sum is a metric over all workers.
-func (l *lab) sum(ctx context.Context, name string) float64 {
-	sum := 0.0
-	for _, w := range l.workers {
-		sum += w.metric(ctx, name)
-	}
-	return sum
-}
-
 // settled waits until every worker is ready and has its share of both groups.
 func (l *lab) settled(t *testing.T) {
 	t.Helper()

@@ -69,6 +69,7 @@ func (l *lab) watch(t *testing.T) *probes {
 }
 
 func (p *probes) alert(t *testing.T, value []byte, now time.Time) {
+	t.Helper()
 	var a struct {
 		RuleID   string   `json:"rule_id"`
 		Status   string   `json:"status"`
@@ -95,6 +96,7 @@ func (p *probes) alert(t *testing.T, value []byte, now time.Time) {
 
 // send writes a plain probe and a pair.
 func (p *probes) send(t *testing.T, l *lab, cl *kgo.Client) {
+	t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()

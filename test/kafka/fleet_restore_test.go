@@ -30,6 +30,7 @@ const countRules = `rules:
 // A worker that takes all partitions over restores their windows, out of a
 // changelog that no compaction has been through.
 func barRestore(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
 	keys, times := either(100_000, 1_000_000), 4
 	path := filepath.Join(t.TempDir(), "count.yaml")
 	harness.Write(t, filepath.Dir(path), "count.yaml", countRules)
@@ -104,6 +105,7 @@ func (l *lab) populate(t *testing.T, keys, times int) {
 }
 
 func fillPartition(t *testing.T, eng engine.Engine, rule *alerting.Rule, threshold *matcher.Threshold, p, keys, times int) error {
+	t.Helper()
 	ctx := t.Context()
 	stage, err := alerting.Open(ctx, eng, p, alerting.Options{})
 	if err != nil {
