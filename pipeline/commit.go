@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -141,6 +142,7 @@ func (c *committer) apply(res *result) {
 		c.lineage.raise(p.Partition, p.Time)
 	}
 	for _, p := range res.closed {
+		c.inherit(p)
 		c.stage.Closed(p.Partition)
 		c.lineage.closed(p.Partition)
 	}
@@ -151,6 +153,20 @@ func (c *committer) apply(res *result) {
 	}
 	for _, d := range res.dead {
 		txn.DeadLetter(d.position, d.reason, d.raw)
+	}
+}
+
+// inherit lets a partition's heirs hold the watermark.
+func (c *committer) inherit(p PartitionEnd) {
+	if len(p.Heirs) == 0 {
+		return
+	}
+	if s, ok := c.stage.(Heritable); ok {
+		s.Heirs(p.Partition, p.Heirs)
+		return
+	}
+	for _, heir := range p.Heirs {
+		c.stage.Partition(heir, c.lineage.floor(math.MinInt64, []string{p.Partition}))
 	}
 }
 

@@ -69,6 +69,9 @@ type PartitionTime struct {
 type PartitionEnd struct {
 	Partition string
 	Position  []byte
+	// Heirs hold the watermark in its place from the same commit on, whoever comes
+	// to read them, such as the children of a shard.
+	Heirs []string
 }
 
 // Places answers where the records of one batch stand, by their index in

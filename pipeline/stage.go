@@ -37,6 +37,14 @@ type Loser interface {
 	Lost(name string)
 }
 
+// Heritable is a Stage behind a source whose partitions may have heirs that
+// other workers read.
+type Heritable interface {
+	// Heirs is called before Closed of name in the same interval. If that commits,
+	// they hold the watermark from then on; if name is lost before, nothing was said.
+	Heirs(name string, heirs []string)
+}
+
 // State is what a Stage that counts holds.
 type State interface {
 	Watermark() int64 // Unix nanoseconds; math.MinInt64: none yet

@@ -22,6 +22,7 @@ type bundle struct {
 	position []byte
 	times    repartition.Part
 	closed   bool
+	heirs    []string // that hold the watermark once it is closed
 }
 
 // ruleAt is a rule that a repartition partition has to know.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/engine"
 	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
+	"github.com/trailtide/trailtide/pipeline/repartition"
 )
 
 // ledger keeps the positions of a source other than Kafka in the positions
@@ -259,6 +260,11 @@ func (l *ledger) commitLease(ctx context.Context, s *matchStage, lease string, b
 	}
 	mu.Lock()
 	times := make(map[string]*partTime)
+	for name := range s.exists {
+		if l.leaseOf(name) == lease { // one that has brought nothing yet may be read to its end
+			times[name] = &partTime{part: repartition.Part{Name: name, Reached: repartition.NoTime}}
+		}
+	}
 	for name, t := range s.times {
 		if l.leaseOf(name) == lease {
 			times[name] = t

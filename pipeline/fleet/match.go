@@ -96,6 +96,10 @@ func (s *matchStage) Idle(name string, t int64) {
 	b.times.Idle = max(b.times.Idle, t)
 }
 
+// Heirs go with the transaction that closes name, and with no other: it may be
+// late, and an heir's own end be told already.
+func (s *matchStage) Heirs(name string, heirs []string) { s.bundle(name).heirs = heirs }
+
 func (s *matchStage) Closed(name string) {
 	s.bundle(name).closed = true
 	if s.exists[name] {
@@ -141,8 +145,9 @@ func (s *matchStage) RolledBack() { s.Committed() }
 type interval matchStage
 
 var (
-	_ pipeline.Stage = (*matchStage)(nil)
-	_ engine.Txn     = (*interval)(nil)
+	_ pipeline.Stage     = (*matchStage)(nil)
+	_ pipeline.Heritable = (*matchStage)(nil)
+	_ engine.Txn         = (*interval)(nil)
 )
 
 // Put, Delete and Alert belong to stages with state; a match stage has none.
@@ -241,6 +246,18 @@ func (s *matchStage) opening() *repartition.Marker {
 	return &repartition.Marker{
 		Writer: s.f.o.Worker, Written: s.now.UnixNano(), Exists: slices.Sorted(maps.Keys(s.exists)),
 	}
+}
+
+// heirs is the marker of those of the given bundles; nil: there are none.
+func (s *matchStage) heirs(bundles []*bundle) *repartition.Marker {
+	m := &repartition.Marker{Writer: s.f.o.Worker, Written: s.now.UnixNano()}
+	for _, b := range bundles {
+		m.Exists = append(m.Exists, b.heirs...)
+	}
+	if len(m.Exists) == 0 {
+		return nil
+	}
+	return m
 }
 
 // everywhere makes a record of value for each repartition partition.

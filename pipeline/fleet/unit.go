@@ -107,6 +107,9 @@ func (u *unit) records(s *matchStage, fl *flight, parts map[string]*partTime, ex
 		out = append(out, b.dead...)
 	}
 	out = append(out, extra...)
+	if m := s.heirs(fl.bundles); m != nil {
+		out = s.everywhere(out, repartition.AppendMarker(nil, m))
+	}
 	if m := s.marker(fl.bundles, parts); len(m.Parts)+len(m.Closed) > 0 {
 		out = s.everywhere(out, repartition.AppendMarker(nil, m))
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,10 +28,11 @@ type ledger struct {
 	owner     map[string]*member
 	got       []got // of what was committed, in order
 	finished  map[string]bool
+	heirs     map[string][]string // of those that are finished
 }
 
 func newLedger() *ledger {
-	return &ledger{positions: map[string][]byte{}, owner: map[string]*member{}, finished: map[string]bool{}}
+	return &ledger{positions: map[string][]byte{}, owner: map[string]*member{}, finished: map[string]bool{}, heirs: map[string][]string{}}
 }
 
 // member is one worker of a fleet. It commits each batch by itself.
@@ -79,6 +81,7 @@ func (m *member) step(ctx context.Context) error {
 	for _, end := range b.Closed {
 		if mine(end.Partition) {
 			m.l.finished[end.Partition] = true
+			m.l.heirs[end.Partition] = end.Heirs
 			if end.Position != nil {
 				committed[end.Partition] = end.Position
 			}
@@ -294,6 +297,40 @@ func TestLeasesOfStreams(t *testing.T) {
 	if len(l.got) != 200 {
 		t.Errorf("%d records were committed, want 200", len(l.got))
 	}
+}
+
+// A parent's partition is closed in the commit of its end, for its children's
+// hold the watermark from then on. So nothing is left open by a worker that dies
+// after it, and who takes a lease whose shard was committed to its end closes it
+// once more.
+func TestChildrenInherit(t *testing.T) {
+	modes(t, func(t *testing.T, mode string) {
+		srv := server(t, kinesistest.Options{})
+		srv.CreateStream("trail", 1)
+		srv.Put("trail", "k", []byte("k:0"))
+		srv.Split("trail", "shardId-000000000000")
+		const parent = "trail/shardId-000000000000"
+		want := []string{"trail/shardId-000000000001", "trail/shardId-000000000002"}
+		o := leased(srv, mode, leasetest.New(), "trail")
+		l := newLedger()
+		inherited := func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.finished[parent] && slices.Equal(slices.Sorted(slices.Values(l.heirs[parent])), want)
+		}
+		m := join(t, o, l)
+		eventually(t, "the children to inherit", inherited)
+		m.cut.Store(true)
+		m.leave()
+
+		l.mu.Lock()
+		delete(l.finished, parent)
+		l.mu.Unlock()
+		o.db = leasetest.New() // as if the lease had never been told of the end
+		m = join(t, o, l)
+		eventually(t, "the children to inherit again", inherited)
+		m.leave()
+	})
 }
 
 var _ pipeline.Ledger = (*member)(nil)

@@ -182,11 +182,14 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	s.mu.Lock()
 	s.end(r)
 	children := r.children
-	if complete {
+	switch {
+	case complete && r.inherited:
+	case complete:
 		s.leaving[name] = r
-	} else {
+	default:
 		s.out.Lost = append(s.out.Lost, name)
 		s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
+		s.out.Closed = slices.DeleteFunc(s.out.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == name })
 		delete(s.out.Positions, name)
 		delete(s.late, name)
 	}
@@ -194,10 +197,26 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	s.wake()
 	if complete {
 		l.Finish(children...)
+	}
+	if complete && !r.inherited {
 		s.work.Go(func() { s.leave(r) })
 	} else {
 		s.drop(name)
 	}
+}
+
+// heirs are the partitions of the shard's children, as the service told at its
+// end or listed. The caller holds mu.
+func (r *reading) heirs() (names []string) {
+	for _, c := range r.children {
+		names = append(names, partition(r.st.label, c.ID))
+	}
+	if names == nil {
+		for _, id := range r.st.children[r.shard] {
+			names = append(names, partition(r.st.label, id))
+		}
+	}
+	return names
 }
 
 func (s *Source) drop(name string) {

@@ -118,8 +118,14 @@ func (s *Source) finished(c *chunk) {
 	r.handed = c.final
 	r.poke()
 	if r.lease != nil {
-		// It stays until its end is committed, and a while longer: see serve.
+		// It stays until its end is committed, and a while longer if nobody is known
+		// to hold the watermark in its place: see serve.
 		r.children, r.ended = c.childs, true
+		if heirs := r.heirs(); len(heirs) > 0 {
+			s.closePart(r.name, c.final.encode(), heirs...)
+			r.inherited = true
+			return
+		}
 		s.late[r.name] = c.final
 		return
 	}
@@ -140,7 +146,7 @@ func (s *Source) times(b *pipeline.Batch) {
 		b.Live = b.Live && st.listed && len(st.failing) == 0
 		if s.leases == nil {
 			for _, sh := range st.shards {
-				b.Live = b.Live && sh.state != stateWaiting
+				b.Live = b.Live && sh.state >= stateReading
 			}
 		}
 	}

@@ -49,6 +49,7 @@ type reading struct {
 	told      time.Time // reached, of the last time it was told to be idle
 	ended     bool      // its end was handed out (under a lease: it is not committed yet)
 	children  []lease.Shard
+	inherited bool // its partition was closed with its end: its children's hold the watermark
 }
 
 // newReading makes a reading of shard from pos on.
@@ -64,6 +65,11 @@ func (s *Source) begin(sh *shard) {
 	sh.state = stateReading
 	r := newReading(sh.st, sh.id, sh.pos)
 	s.enter(r)
+	if _, ok := sh.st.committed[sh.id]; !ok && sh.pos.kind == atHorizon && s.ledger == nil {
+		// After a restart it is known by this, though its parents are finished
+		// and the first list may leave it out.
+		s.setPosition(r.name, sh.pos)
+	}
 	for _, id := range sh.parents {
 		if s.out.From == nil {
 			s.out.From = make(map[string][]string)
@@ -279,11 +285,10 @@ func (r *reading) take(recs []types.Record) (chunks []*chunk, kept int) {
 		if rec.SequenceNumber == nil {
 			continue
 		}
-		n := 0
 		if c == nil || len(c.records) >= maxBatchRecords || c.bytes >= maxBatchBytes {
 			c = &chunk{r: r}
 		}
-		n = r.record(c, rec)
+		n := r.record(c, rec)
 		m.records.Inc()
 		m.bytes.Add(float64(len(rec.Data)))
 		if n == 0 {

@@ -139,11 +139,11 @@ func (s *Source) openPart(name string) {
 	s.out.Open = append(s.out.Open, pipeline.PartitionTime{Partition: name, Time: math.MinInt64})
 }
 
-func (s *Source) closePart(name string, final []byte) {
+func (s *Source) closePart(name string, final []byte, heirs ...string) {
 	if final != nil {
 		delete(s.out.Positions, name)
 	}
-	s.out.Closed = append(s.out.Closed, pipeline.PartitionEnd{Partition: name, Position: final})
+	s.out.Closed = append(s.out.Closed, pipeline.PartitionEnd{Partition: name, Position: final, Heirs: heirs})
 }
 
 // setPosition has a position committed that no record carries. The caller holds mu.
