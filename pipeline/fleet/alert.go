@@ -7,9 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
+	"github.com/trailtide/trailtide/pipeline/engine"
 	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
 	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
 )
@@ -139,6 +142,7 @@ func (a *alertStage) assigned(ctx context.Context, _ *kgo.Client, got map[string
 	for _, p := range got[a.f.o.Names.Repartition()] {
 		o := newOwner(a, int(p))
 		a.owners[o.p] = o
+		a.resume(o.p) // a pause outlasts the stay that it was made in
 		a.running.Go(func() {
 			if err := o.run(); err != nil {
 				a.fail(err)
@@ -229,6 +233,35 @@ func (a *alertStage) offsets(p int, positions map[string][]byte) *txn.Offsets {
 	}
 	out.Add(a.f.o.Names.Repartition(), int32(p), txn.Offset{Offset: at, Epoch: -1}) //nolint:gosec // a count of partitions
 	return out
+}
+
+// confirmed asks the broker whether the member is still what it believes to be.
+func (a *alertStage) confirmed(ctx context.Context) bool {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Group = a.f.o.Names.AlertGroup()
+	req.MemberID, req.Generation = a.cl.GroupMetadata()
+	if a.f.o.InstanceID != "" {
+		req.InstanceID = &a.f.o.InstanceID
+	}
+	resp, err := req.RequestWith(ctx, a.cl)
+	return err == nil && req.MemberID != "" && resp.ErrorCode == 0
+}
+
+// committed is the group's offset of partition p, once no transaction is open
+// that may change it; 0: there is none.
+func (a *alertStage) committed(ctx context.Context, p int) (int64, error) {
+	resp, err := kadm.NewClient(a.f.admin).FetchOffsets(kadm.RequireStable(ctx), a.f.o.Names.AlertGroup())
+	if err == nil {
+		err = resp.Error()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: read the offsets of group %s: %w", engine.ErrUnavailable, a.f.o.Names.AlertGroup(), err)
+	}
+	at, ok := resp.Lookup(a.f.o.Names.Repartition(), int32(p)) //nolint:gosec // a count of partitions
+	if !ok {
+		return 0, nil
+	}
+	return at.At, nil
 }
 
 func (a *alertStage) pause(p int) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,8 @@ type owner struct {
 type step struct {
 	rec    repartition.Record
 	offset int64
+	bad    error // it cannot be read, for this reason
+	raw    []byte
 }
 
 // snapshot is what a partition's state was at its last commit.
@@ -127,22 +130,50 @@ func (o *owner) pop() []*kgo.Record {
 func (o *owner) run() error {
 	defer close(o.done)
 	defer o.release()
-	err := o.work()
-	if releaseErr := o.a.f.engine.Release(context.WithoutCancel(o.hold), o.p); releaseErr != nil {
-		o.log.Debug("release", zap.Error(releaseErr))
-	}
-	if err == nil || o.hold.Err() != nil || errors.Is(err, engine.ErrFenced) {
-		if errors.Is(err, engine.ErrFenced) {
-			o.log.Info("the partition has a new owner", zap.Error(err))
+	for {
+		err := o.work()
+		if releaseErr := o.a.f.engine.Release(context.WithoutCancel(o.hold), o.p); releaseErr != nil {
+			o.log.Debug("release", zap.Error(releaseErr))
 		}
-		return nil
+		switch {
+		case err == nil || o.hold.Err() != nil:
+			return nil
+		case !errors.Is(err, engine.ErrFenced):
+			return fmt.Errorf("repartition partition %d: %w", o.p, err)
+		}
+		o.log.Info("the partition's transactional ID was taken", zap.Error(err))
+		if !o.stillOurs() {
+			return nil
+		}
+		o.log.Warn("the group counts the partition as ours all the same; it is taken over anew")
+		o.stage, o.open = nil, false
+		o.state.Store(nil)
 	}
-	return fmt.Errorf("repartition partition %d: %w", o.p, err)
+}
+
+// stillOurs waits until the broker confirms the membership, or the partition is
+// given up: a worker that was put out, and has not heard of it, must not take
+// the ID from who has the partition now.
+func (o *owner) stillOurs() bool {
+	var wait backoff
+	for {
+		if err := wait.pause(o.leave); err != nil {
+			return false
+		}
+		if o.a.confirmed(o.leave) && o.leave.Err() == nil {
+			return true
+		}
+	}
 }
 
 func (o *owner) work() error {
 	if err := o.restore(); err != nil || o.stage == nil {
 		return err
+	}
+	if o.next > 0 {
+		if err := o.resume(); err != nil {
+			return err
+		}
 	}
 	tick := time.NewTicker(o.a.f.o.CommitEvery)
 	defer tick.Stop()
@@ -226,6 +257,32 @@ func (o *owner) restore() error {
 	}
 }
 
+// resume goes on after the state was restored in the middle of a stay: what was
+// applied and is not durable is applied again.
+func (o *owner) resume() error {
+	var at int64
+	err := o.retry("read the group's offset", func() (err error) {
+		at, err = o.a.committed(o.hold, o.p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	o.next = max(o.next, at)
+	o.interval = slices.DeleteFunc(o.interval, func(st step) bool { return st.offset < at })
+	o.matches, o.times = false, newSourceTimes()
+	if len(o.interval) == 0 {
+		return nil
+	}
+	if err := o.begin(); err != nil {
+		return err
+	}
+	for i := range o.interval {
+		o.apply(&o.interval[i])
+	}
+	return nil
+}
+
 // take applies one record to the interval, which it begins if need be.
 func (o *owner) take(r *kgo.Record) error {
 	if r.Offset < o.next {
@@ -250,7 +307,9 @@ func (o *owner) take(r *kgo.Record) error {
 	o.next = r.Offset + 1
 	if err != nil {
 		o.log.Error("a record cannot be read and goes to the dead letter", zap.Int64("offset", r.Offset), zap.Error(err))
-		o.stage.Txn().DeadLetter(fmt.Sprintf("%s@%d", o.name, r.Offset), err.Error(), r.Value)
+		st := step{offset: r.Offset, bad: err, raw: r.Value}
+		o.interval = append(o.interval, st)
+		o.apply(&st)
 		return nil
 	}
 	if ev := rec.Event; ev != nil {
@@ -278,6 +337,8 @@ func (o *owner) begin() error {
 // partition is still ours.
 func (o *owner) apply(st *step) {
 	switch rec := &st.rec; {
+	case st.bad != nil:
+		o.stage.Txn().DeadLetter(fmt.Sprintf("%s@%d", o.name, st.offset), st.bad.Error(), st.raw)
 	case rec.Event != nil:
 		o.matches = true
 		o.stage.Apply(rec.Event)
