@@ -5,11 +5,13 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,23 +113,55 @@ func logsRecord(t *testing.T, events []string) []byte {
 	return b.Bytes()
 }
 
-// stopping stops the worker after so many batches with records, or when all
-// that there is is committed.
+// stopping stops the worker after so many batches with records, or when
+// everything is read and committed.
 type stopping struct {
 	*Source
 	left int
 	stop context.CancelFunc
+	end  bool
+
+	mu     sync.Mutex
+	handed map[string]string // positions that are not committed yet, by partition
 }
 
 func (s *stopping) Read(ctx context.Context) (*pipeline.Batch, error) {
 	b, err := s.Source.Read(ctx)
-	if err == nil && len(b.Records) > 0 {
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, pos := range b.Positions {
+		s.handed[name] = string(pos)
+	}
+	for i, rec := range b.Records {
+		s.handed[rec.Partition] = string(b.Places.Position(i))
+	}
+	for _, e := range b.Closed {
+		if e.Position != nil {
+			s.handed[e.Partition] = string(e.Position)
+		}
+	}
+	if len(b.Records) > 0 {
 		s.left--
 	}
-	if s.left <= 0 || err == nil && b.Live && len(b.Records) == 0 && s.checkpointAge() == 0 {
+	s.end = b.Live && len(s.handed) == 0
+	if s.left <= 0 || s.end {
 		s.stop()
 	}
-	return b, err
+	return b, nil
+}
+
+func (s *stopping) Committed(positions map[string][]byte) {
+	s.Source.Committed(positions)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, pos := range positions {
+		if s.handed[name] == string(pos) {
+			delete(s.handed, name)
+		}
+	}
 }
 
 // work runs a worker for some batches, and tells whether it came to the end.
@@ -146,7 +180,7 @@ func work(t *testing.T, o Options, state string, rs *matcher.Ruleset, batches in
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	s := &stopping{src, batches, cancel}
+	s := &stopping{Source: src, left: batches, stop: cancel, handed: make(map[string]string)}
 	w, err := pipeline.New(pipeline.Options{
 		Source: s, Engine: eng, Rules: rs, Lanes: 2, CommitEvents: 20, CommitEvery: 5 * time.Millisecond,
 		Alerting: alerting.Options{Lateness: 6 * time.Hour}, // the shards progress unevenly: nothing is late however they do
@@ -166,7 +200,10 @@ func work(t *testing.T, o Options, state string, rs *matcher.Ruleset, batches in
 	if err := eng.Close(); err != nil {
 		t.Error(err)
 	}
-	return s.left > 0
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		t.Fatalf("neither the end nor enough batches were read; health: %v", src.Health())
+	}
+	return s.end
 }
 
 // alerts is what two runs are compared by.
@@ -176,7 +213,7 @@ func alerts(t *testing.T, state string) (out []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer eng.Close() //nolint:errcheck // it was only read
+	defer eng.Close()
 	for a, err := range eng.List(t.Context(), alertstore.Filter{OldestFirst: true}) {
 		if err != nil {
 			t.Fatal(err)
