@@ -54,7 +54,7 @@ func judged(alerts []told) *outcome {
 	for _, a := range alerts {
 		switch {
 		case isPlain(a.RuleID):
-			o.plain = append(o.plain, fmt.Sprintf("%s %s %s", a.RuleID, a.Status, a.AlertID))
+			o.plain = append(o.plain, fmt.Sprintf("%s %s %s of event %s", a.RuleID, a.Status, a.AlertID, a.EventID))
 		case a.Status != sinks.Update: // the same state is there as firing
 			last[a.AlertID] = a
 		}
