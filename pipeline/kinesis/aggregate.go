@@ -63,6 +63,7 @@ func splitAggregate(dst [][]byte, data []byte) ([][]byte, error) {
 			}
 			maxKey, maxHash = max(maxKey, r.key+1), max(maxHash, r.hash)
 			dst = append(dst, r.data)
+		default:
 		}
 		return nil
 	})
@@ -97,6 +98,7 @@ func userRecord(msg []byte) (packed, error) {
 			r.hash = n + 1
 		case fieldData:
 			r.data, hasData = value, value != nil
+		default:
 		}
 		return nil
 	})

@@ -30,7 +30,7 @@ func TestBodiesHaveNoWriteTo(t *testing.T) {
 			*strings.Reader
 			io.Closer
 		}{strings.NewReader(body), io.NopCloser(nil)}
-		if _, err := client.Do(r); err != nil || sent != body { //nolint:bodyclose // there is no answer
+		if _, err := client.Do(r); err != nil || sent != body {
 			t.Errorf("sent %q, %v; want %q", sent, err, body)
 		}
 	}

@@ -150,7 +150,7 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 		return
 	}
 	if !ok {
-		pos = st.leasedPosition(l, name)
+		pos = st.leasedPosition(l)
 	}
 	r := newReading(st, l.Shard(), pos)
 	r.lease = l
@@ -287,7 +287,7 @@ func (s *Source) leased(key string) *stream {
 
 // leasedPosition is where a shard begins whose position no ledger knows: where
 // the lease's checkpoint says, which another application may have written.
-func (st *stream) leasedPosition(l *lease.Lease, name string) position {
+func (st *stream) leasedPosition(l *lease.Lease) position {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -56,6 +56,7 @@ type worker struct {
 }
 
 func newCluster(t *testing.T, listing Listing) *cluster {
+	t.Helper()
 	cl := &cluster{t: t, db: leasetest.New(), listing: listing}
 	cl.db.OnChange(cl.check)
 	return cl

@@ -162,7 +162,7 @@ func (c *Client) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...fu
 		if err := e.check(condition, "", ""); err != nil {
 			return nil, err
 		}
-		_, _, err := c.db.write("PutItem", aws.ToString(in.TableName), key, condition, e,
+		_, err := c.db.write("PutItem", aws.ToString(in.TableName), key, condition, e,
 			func(Item) (Item, error) { return maps.Clone(in.Item), nil })
 		return &dynamodb.PutItemOutput{}, err
 	})
@@ -185,7 +185,7 @@ func (c *Client) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _
 		if err != nil {
 			return nil, err
 		}
-		_, after, err := c.db.write("UpdateItem", aws.ToString(in.TableName), in.Key, condition, e, func(before Item) (Item, error) {
+		after, err := c.db.write("UpdateItem", aws.ToString(in.TableName), in.Key, condition, e, func(before Item) (Item, error) {
 			if before == nil {
 				before = maps.Clone(in.Key)
 			}
@@ -207,7 +207,7 @@ func (c *Client) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, _
 		if err := e.check(condition, "", ""); err != nil {
 			return nil, err
 		}
-		_, _, err := c.db.write("DeleteItem", aws.ToString(in.TableName), in.Key, condition, e,
+		_, err := c.db.write("DeleteItem", aws.ToString(in.TableName), in.Key, condition, e,
 			func(Item) (Item, error) { return nil, nil })
 		return &dynamodb.DeleteItemOutput{}, err
 	})

@@ -50,6 +50,7 @@ func sdk(endpoint string, change ...func(*dynamodb.Options)) *dynamodb.Client {
 }
 
 func tableName(t *testing.T) string {
+	t.Helper()
 	clean := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
 			return r

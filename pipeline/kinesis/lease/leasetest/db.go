@@ -101,28 +101,28 @@ func (db *DB) describe(name string) (key string, status types.TableStatus, err e
 	return t.key, types.TableStatusActive, nil
 }
 
-// write is one conditional write. change gets a copy of the item (nil: there
-// is none) and answers what is to be there (nil: nothing).
-func (db *DB) write(op, name string, key Item, condition string, e expression, change func(Item) (Item, error)) (before, after Item, err error) {
+// write is one conditional write, and returns the item after it. change gets a
+// copy of the item (nil: there is none) and answers what is to be there (nil: nothing).
+func (db *DB) write(op, name string, key Item, condition string, e expression, change func(Item) (Item, error)) (after Item, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	t, k, err := db.find(name, key)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	holds, err := e.condition(condition)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	db.writes[op]++
-	before = t.items[k]
+	before := t.items[k]
 	if !holds(before) {
 		db.refused++
-		return nil, nil, &types.ConditionalCheckFailedException{Message: new("The conditional request failed")}
+		return nil, &types.ConditionalCheckFailedException{Message: new("The conditional request failed")}
 	}
 	after, err = change(maps.Clone(before))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if after == nil {
 		delete(t.items, k)
@@ -132,7 +132,7 @@ func (db *DB) write(op, name string, key Item, condition string, e expression, c
 	if db.changed != nil && (before != nil || after != nil) {
 		db.changed(op, before, after)
 	}
-	return maps.Clone(before), maps.Clone(after), nil
+	return maps.Clone(after), nil
 }
 
 func (db *DB) get(name string, key Item) (Item, error) {
