@@ -21,6 +21,7 @@ type worker struct {
 	place  int
 	cmd    *exec.Cmd
 	done   chan struct{}
+	made   time.Time
 	err    error // of its end; set before done is closed
 	halted bool
 	meant  bool // its end was asked for
@@ -33,7 +34,7 @@ func launch(dir, conf string, place int) (*worker, error) {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	w := &worker{place: place, done: make(chan struct{})}
+	w := &worker{place: place, done: make(chan struct{}), made: time.Now()}
 	w.cmd = exec.CommandContext(context.Background(), harness.Program(), "run", "-c", conf)
 	w.cmd.Stdout, w.cmd.Stderr = log, log
 	w.cmd.SysProcAttr = dieTogether()
@@ -97,7 +98,7 @@ func (w *worker) stop() (problem string) {
 	defer timer.Stop()
 	select {
 	case <-w.done:
-		if w.err != nil {
+		if w.err != nil && !w.unborn() {
 			return fmt.Sprintf("%s stops with %v", w.name(), w.err)
 		}
 		return ""
@@ -106,6 +107,13 @@ func (w *worker) stop() (problem string) {
 	w.signal(syscall.SIGQUIT) // the log then has where it hangs
 	<-w.done
 	return fmt.Sprintf("%s had not stopped after %v", w.name(), stopWithin)
+}
+
+// unborn says whether the signal met a process that had hardly been made: one that
+// did not yet listen for it dies as any program does, and has nothing to put in order.
+func (w *worker) unborn() bool {
+	status, ok := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM && time.Since(w.made) < 3*time.Second
 }
 
 // tail is the end of a log.
