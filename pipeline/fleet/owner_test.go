@@ -87,7 +87,7 @@ func TestBacklogOfAPartitionThatComesBack(t *testing.T) {
 	t.Parallel()
 	c := testBroker(t)
 	cl := testClient(t, c)
-	w := start(t, c, "a", compile(t, silenceRules), prompt, quiet)
+	w := start(t, c, "a", compile(t, silenceRules), prompt, quiet, func(o *Options) { o.SessionTimeout = 6 * time.Second })
 	eventually(t, "all partitions are owned", func() bool { return owned(w) == testPartitions })
 	refuse := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Group: names.AlertGroup(), Err: kerr.CoordinatorLoadInProgress, Count: -1})
 	at := time.Now().Add(-time.Hour)

@@ -98,8 +98,8 @@ func TestZombieOwnerMakesNoAlertDurable(t *testing.T) {
 	mark(t, cl, at.Add(time.Minute), true)
 	eventually(t, "the episode is told", func() bool { return alerts.count("failing", sinks.Firing) == 1 })
 
-	before := committedOffsets(t, cl)
 	heal := putOut(t, c, cl, names.AlertGroup())
+	before := committedOffsets(t, cl)
 	refused := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.TxnOffsetCommit}, Observe: true, Count: -1, Group: names.AlertGroup()})
 	defer refused.Remove()
 	mark(t, cl, at.Add(11*time.Minute), true) // the robot was silent, and joe was quiet
@@ -145,7 +145,7 @@ func owned(w *running) int {
 
 func committedOffsets(t testing.TB, cl *kgo.Client) []int64 {
 	t.Helper()
-	resp, err := kadm.NewClient(cl).FetchOffsets(context.Background(), names.AlertGroup())
+	resp, err := kadm.NewClient(cl).FetchOffsets(kadm.RequireStable(t.Context()), names.AlertGroup())
 	if err != nil {
 		t.Fatal(err)
 	}
