@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"fmt"
-	"math"
 	"testing"
 	"time"
 
@@ -152,4 +151,15 @@ func (r *reader) count(rule string, status sinks.Status) (n int) {
 // quiet ends the noise of a worker that is meant to fail.
 func quiet(o *Options) { o.Log = zap.NewNop() }
 
-const noTime = math.MinInt64
+// newTestStage is an alert stage by itself, whose watermark follows at once.
+func newTestStage(t testing.TB) *alerting.Stage {
+	t.Helper()
+	s, err := alerting.Open(t.Context(), memory.New(memory.Options{}), 0, alerting.Options{Lateness: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Begin(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,134 @@
+package fleet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/trailtide/trailtide/pipeline/kafka"
+	"github.com/trailtide/trailtide/pipeline/repartition"
+	"github.com/trailtide/trailtide/sinks"
+)
+
+// tick writes an event that no rule matches to each partition of the
+// trail but those left out.
+func tick(t testing.TB, cl *kgo.Client, at time.Time, but ...int32) {
+	t.Helper()
+	for p := range int32(trailPartitions) {
+		skip := false
+		for _, q := range but {
+			skip = skip || p == q
+		}
+		if !skip {
+			put(t, cl, p, event(fmt.Sprint("tick", p, at.UnixNano()), at, "nobody", "Other", ""))
+		}
+	}
+}
+
+// Absence fires and episodes resolve by the markers of workers that read
+// nothing which matches; a silent region is idle, and one that lags holds all
+// others back.
+func TestTimeGoesOnWithoutMatches(t *testing.T) {
+	t.Parallel()
+	rs := compile(t, silenceRules)
+	c := testBroker(t)
+	cl := testClient(t, c)
+	alerts := readAlerts(t, c)
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	const silent, lagging = 5, 4
+	start(t, c, "a", rs, prompt, shared(t, c, func(o *kafka.Options) { o.IdleAfter = 200 * time.Millisecond }))
+	start(t, c, "b", rs, prompt, shared(t, c, func(o *kafka.Options) { o.IdleAfter = 200 * time.Millisecond }))
+	// What cannot be read lags: its end is known, and is not reached.
+	held := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: trail, Partitions: []int32{lagging}, Err: kerr.NotLeaderForPartition, Count: -1})
+	put(t, cl, lagging, event("lag", at, "nobody", "Other", ""))
+	put(t, cl, 0, event("e1", at, "robot", "Heartbeat", ""))
+	for i := range 3 {
+		put(t, cl, 1, event(fmt.Sprint("f", i), at, "joe", "Fail", ""))
+	}
+	eventually(t, "the episode is told", func() bool { return alerts.count("failing", sinks.Firing) == 1 })
+	tick(t, cl, at.Add(11*time.Minute), silent, lagging)
+	during(t, 700*time.Millisecond, "a lagging partition holds time", func() bool {
+		return alerts.count("heartbeat-missing", sinks.Firing)+alerts.count("failing", sinks.Resolved) == 0
+	})
+	held.Remove()
+	eventually(t, "the silence is told", func() bool { return alerts.count("heartbeat-missing", sinks.Firing) == 1 })
+	eventually(t, "the episode is over", func() bool { return alerts.count("failing", sinks.Resolved) == 1 })
+}
+
+// While nobody reads some partitions, time stands: an outage of ours is not
+// everybody's silence. Who takes them over goes on.
+func TestOutageIsNoSilence(t *testing.T) {
+	t.Parallel()
+	rs := compile(t, silenceRules)
+	c := testBroker(t)
+	cl := testClient(t, c)
+	alerts := readAlerts(t, c)
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	a := start(t, c, "a", rs, prompt)
+	put(t, cl, 0, event("e1", at, "robot", "Heartbeat", ""))
+	tick(t, cl, at.Add(time.Second), 0)
+	settled(t, trailPartitions, a)
+	a.stop(t)
+	// The robot goes on, while nobody looks.
+	for i := range 5 {
+		put(t, cl, 0, event(fmt.Sprint("h", i), at.Add(time.Duration(i+1)*9*time.Minute), "robot", "Heartbeat", ""))
+	}
+	tick(t, cl, at.Add(46*time.Minute), 0)
+	// All of it is read, one partition after the other: the robot's comes last.
+	held := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: trail, Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1})
+	b := start(t, c, "b", rs, prompt)
+	eventually(t, "the others are read", func() bool { return b.f.Summary().Read == trailPartitions-1 })
+	during(t, 500*time.Millisecond, "nothing is told of the outage", func() bool { return len(alerts.seen()) == 0 })
+	held.Remove()
+	settled(t, 5+trailPartitions-1, b)
+	tick(t, cl, at.Add(50*time.Minute))
+	settled(t, 5+2*trailPartitions-1, b)
+	during(t, 300*time.Millisecond, "nothing is told", func() bool { return len(alerts.seen()) == 0 })
+	tick(t, cl, at.Add(56*time.Minute))
+	eventually(t, "the silence that is one is told", func() bool { return alerts.count("heartbeat-missing", sinks.Firing) == 1 })
+}
+
+// A partition that is new holds time until it was told of; one that is gone
+// from all lists holds it no more after a while.
+func TestPartitionsComeAndGo(t *testing.T) {
+	s := newTestStage(t)
+	times := newSourceTimes()
+	at := time.Unix(1_700_000_000, 0)
+	marker := func(now time.Time, exists []string, parts ...repartition.Part) {
+		times.apply(s, &repartition.Marker{Written: now.UnixNano(), Exists: exists, Parts: parts})
+		s.Advance(times.live(s))
+	}
+	part := func(name string, t time.Time) repartition.Part {
+		return repartition.Part{Name: name, Reached: t.UnixNano(), Live: true}
+	}
+	want := func(what string, w time.Time, live bool) {
+		t.Helper()
+		if got := time.Unix(0, s.Watermark()); !got.Equal(w.Add(-time.Nanosecond)) {
+			t.Errorf("%s: watermark %s, want %s", what, got.UTC(), w.UTC())
+		}
+		if got := times.live(s); got != live {
+			t.Errorf("%s: live %v", what, got)
+		}
+	}
+	marker(at, []string{"a", "b"}, part("a", at), part("b", at))
+	want("two partitions", at, true)
+	marker(at.Add(time.Minute), []string{"a", "b", "c"}, part("a", at.Add(time.Minute)), part("b", at.Add(time.Minute)))
+	want("a third that nobody has read", at, false)
+	marker(at.Add(time.Minute), nil, part("c", at.Add(30*time.Second)))
+	want("it is read", at.Add(30*time.Second), true)
+	now := at.Add(2 * time.Minute)
+	marker(now, []string{"a", "b"}, part("a", now), part("b", now))
+	want("it is gone, for a moment", at.Add(30*time.Second), true)
+	now = now.Add(forgetSourceAfter)
+	marker(now, []string{"a", "b"}, part("a", now), part("b", now))
+	want("gone for long", now, true)
+	now = now.Add(time.Minute)
+	times.apply(s, &repartition.Marker{Written: now.UnixNano(), Closed: []string{"b"}, Parts: []repartition.Part{part("a", now)}})
+	s.Advance(true)
+	want("finished", now, true)
+}
