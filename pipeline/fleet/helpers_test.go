@@ -163,3 +163,8 @@ func newTestStage(t testing.TB) *alerting.Stage {
 	}
 	return s
 }
+
+// groupOf has a source read as another group.
+func groupOf(name string) func(*kafka.Options) {
+	return func(o *kafka.Options) { o.Group = name }
+}
