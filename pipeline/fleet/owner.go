@@ -130,6 +130,10 @@ func (o *owner) pop() []*kgo.Record {
 func (o *owner) run() error {
 	defer close(o.done)
 	defer o.release()
+	if n := o.a.f.o.Partitions; o.p >= n {
+		return fmt.Errorf("topic %s has a partition %d, and %d partitions are configured: matches of a key would be counted in two places; "+
+			"either configure the number that the topic was made with, or begin a new set of topics under another prefix", o.a.f.o.Names.Repartition(), o.p, n)
+	}
 	for {
 		err := o.work()
 		if releaseErr := o.a.f.engine.Release(context.WithoutCancel(o.hold), o.p); releaseErr != nil {
