@@ -262,6 +262,25 @@ func TestLeaseCheckpoints(t *testing.T) {
 	}
 }
 
+// A position that was committed and not yet written to the lease is written by
+// the next holder, though nothing more comes.
+func TestCheckpointOfDeadHolder(t *testing.T) {
+	srv := server(t, kinesistest.Options{})
+	srv.CreateStream("trail", 1)
+	_, end := srv.Put("trail", "k", []byte("k:0"))
+	o := leased(srv, modePolling, leasetest.New(), "trail")
+	l := newLedger()
+	m := join(t, o, l)
+	eventually(t, "the record", func() bool { return l.count() == 1 })
+	m.leave()
+	o.db = leasetest.New()
+	m = join(t, o, l)
+	eventually(t, "the checkpoint", func() bool {
+		return attribute(o.db.Items("trailtide")["shardId-000000000000"]["checkpoint"]) == end
+	})
+	m.leave()
+}
+
 func attribute(v types.AttributeValue) string {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:

@@ -149,8 +149,11 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	if err != nil {
 		return
 	}
-	if !ok {
+	switch {
+	case !ok:
 		pos = st.leasedPosition(l)
+	case pos.kind == atRecord: // the last holder may have died before it wrote this
+		l.Checkpoint(pos.sequence, int64(pos.sub))
 	}
 	r := newReading(st, l.Shard(), pos)
 	r.lease = l
