@@ -203,14 +203,15 @@ func (s *Stage) Apply(ev *Event) {
 		case window.Duplicate:
 		}
 	}
-	switch {
-	case ev.Secondary:
-	case fresh:
+	s.counts.Matched += int64(ev.Folded)
+	if ev.Secondary {
+		return
+	}
+	if fresh {
 		s.counts.Matched++
-	default:
+	} else {
 		s.counts.Duplicate++
 	}
-	s.counts.Matched += int64(ev.Folded)
 	s.counts.Late += one(late)
 	s.counts.Untimed += one(untimed)
 	s.counts.Ungrouped += one(ungrouped)

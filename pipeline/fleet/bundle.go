@@ -69,26 +69,44 @@ func (b *bundle) add(ev *alerting.Event, s *spreads, topic string, n int) {
 		where = append(where, p)
 	}
 	var group []alerting.Match
-	for i := range ev.Matches {
-		if where[i] < 0 {
-			continue
-		}
-		if m := &ev.Matches[i]; folds(ev, m) {
-			if b.fold(ev, m, primary) {
-				primary = false
+	for turn := range turns {
+		for i := range ev.Matches {
+			m := &ev.Matches[i]
+			if where[i] < 0 || turnOf(ev, m) != turn {
+				continue
 			}
-			continue
-		}
-		p := where[i]
-		group = group[:0]
-		for j := i; j < len(where); j++ {
-			if where[j] == p && !folds(ev, &ev.Matches[j]) {
-				group = append(group, ev.Matches[j])
-				where[j] = -1
+			if folds(ev, m) {
+				if b.fold(ev, m, primary) {
+					primary = false
+				}
+				continue
 			}
+			p := where[i]
+			group = group[:0]
+			for j := range where {
+				if where[j] == p && !folds(ev, &ev.Matches[j]) {
+					group = append(group, ev.Matches[j])
+					where[j] = -1
+				}
+			}
+			record(p, group)
 		}
-		record(p, group)
 	}
+}
+
+// turns are how many kinds of matches there are, in the order in which they are
+// asked to account for the event: who counts tells best whether it is a
+// duplicate, late or without a time; what is folded cannot tell.
+const turns = 3
+
+func turnOf(ev *alerting.Event, m *alerting.Match) int {
+	switch {
+	case folds(ev, m):
+		return 2
+	case m.Rule.Policy == nil || m.Suppressed != nil:
+		return 1
+	}
+	return 0
 }
 
 // folds says that of such matches only the newest one counts.
