@@ -137,8 +137,10 @@ func (w *checkedWorker) Run(ctx context.Context) error {
 	if err := w.check(ctx); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
 	}
 	close(w.passed)
 	return w.Fleet.Run(ctx)

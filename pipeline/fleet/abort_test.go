@@ -53,7 +53,7 @@ func loseEnds(t testing.TB, c *kfake.Cluster, stage string, n int, apply bool) *
 	var own bool // raw's request is on its way
 	count := 0
 	cut := new(atomic.Int64)
-	c.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+	c.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		if own || !of(stage, req) {
 			return nil, nil, false
@@ -80,6 +80,7 @@ func loseEnds(t testing.TB, c *kfake.Cluster, stage string, n int, apply bool) *
 // Trap 1: what an aborted transaction has changed in memory is undone, and its
 // records count once when they are applied again. A lost answer is no abort.
 func TestAbortsLeaveNoTrace(t *testing.T) {
+	t.Parallel()
 	rs := compile(t, busyRules)
 	events := testEvents(t, 7, 4_000)
 	alerts, counted := embedded(t, rs, events, alerting.Options{})

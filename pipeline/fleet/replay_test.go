@@ -137,6 +137,7 @@ rules:
 // the cache, with nothing in it, and after a takeover. Beyond the retention of
 // the log the IDs remain.
 func TestEvidence(t *testing.T) {
+	t.Parallel()
 	rs := compile(t, countRules)
 	at := time.Now().Add(-time.Hour).Truncate(time.Second)
 	const n = 14

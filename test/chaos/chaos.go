@@ -152,7 +152,7 @@ func workplace(t testing.TB) string {
 	if parent == "" {
 		return t.TempDir()
 	}
-	dir, err := os.MkdirTemp(parent, "chaos-")
+	dir, err := os.MkdirTemp(parent, "chaos-") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}

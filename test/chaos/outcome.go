@@ -25,8 +25,6 @@ type told struct {
 // text: plain alerts by ID, episodes by rule, key and what they counted.
 type outcome struct {
 	plain, episodes, silent []string
-	// broken are lines that only a broken reader or a broken topic can make.
-	broken []string
 }
 
 // parsed is what a reader has seen.

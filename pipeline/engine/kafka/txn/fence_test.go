@@ -20,7 +20,7 @@ import (
 
 // during calls do once, while the broker holds the first request of the key back.
 func during(c *kfake.Cluster, key kmsg.Key, do func()) {
-	c.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+	c.ControlKey(int16(key), func(kmsg.Request) (kmsg.Response, error, bool) {
 		c.DropControl()
 		c.SleepControl(do)
 		return nil, nil, false

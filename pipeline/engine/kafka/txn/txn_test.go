@@ -208,7 +208,7 @@ func cut(t testing.TB, c *kfake.Cluster, key kmsg.Key, count int32, apply bool) 
 	var own atomic.Bool // raw's request is on its way
 	left, applied := count, !apply
 	var healed atomic.Bool
-	c.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+	c.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		if own.Load() || left == 0 || healed.Load() {
 			return nil, nil, false
