@@ -103,6 +103,9 @@ func (c *committer) take(ctx context.Context, res *result) error {
 			return err
 		}
 	}
+	for _, p := range res.lost {
+		c.forget(p)
+	}
 	c.apply(res)
 	c.interval = append(c.interval, res)
 	c.events += len(res.events)
@@ -153,6 +156,18 @@ func (c *committer) apply(res *result) {
 	}
 	for _, d := range res.dead {
 		txn.DeadLetter(d.position, d.reason, d.raw)
+	}
+}
+
+// forget takes what the interval holds of a partition out of the accounting: its
+// new holder reads it again, and accounts for it.
+func (c *committer) forget(partition string) {
+	for _, res := range c.interval {
+		for i := range res.tallies {
+			if t := &res.tallies[i]; t.partition == partition {
+				t.Tally = Tally{}
+			}
+		}
 	}
 }
 
@@ -276,6 +291,11 @@ func (c *committer) retry(ctx context.Context, doing string, f func() error) err
 
 // done settles a durable interval: memory, metrics, the source's own record.
 func (c *committer) done(start time.Time) {
+	if shared, ok := c.stage.(Loser); ok {
+		for _, p := range shared.Dropped() {
+			c.forget(p)
+		}
+	}
 	counts := c.stage.Committed()
 	c.lineage.committed()
 	c.open = false

@@ -37,6 +37,12 @@ func (t *Tally) add(o *Tally) {
 	t.Bytes += o.Bytes
 }
 
+// partitionTally is the accounting of one partition's events in a batch.
+type partitionTally struct {
+	partition string
+	Tally
+}
+
 // deadLetter is an event that could not be read.
 type deadLetter struct {
 	position, reason string
@@ -56,7 +62,7 @@ type result struct {
 	reached   []PartitionTime   // greatest event time of each partition in the batch
 	positions map[string][]byte
 	dead      []deadLetter
-	tally     Tally // Matched and Duplicate are the alert stage's to say
+	tallies   []partitionTally // Matched and Duplicate are the alert stage's to say
 	costs     []ruleCost
 }
 
@@ -150,10 +156,10 @@ func (l *lane) record(i int) {
 		l.partition(rec.Partition)
 	}
 	if rec.Problem != "" {
-		l.res.tally.Read++
+		l.tally().Read++
 		l.invalid(l.place(cloudtrail.Item{}), rec.Problem, rec.Payload)
 	} else {
-		l.res.tally.Bytes += int64(len(rec.Payload))
+		l.tally().Bytes += int64(len(rec.Payload))
 		l.unwrapper.Unwrap(rec.Payload, &l.ev, l.emit)
 	}
 	if last := i+1 == len(l.batch.Records) || l.batch.Records[i+1].Partition != rec.Partition; last {
@@ -170,22 +176,26 @@ func (l *lane) partition(name string) {
 		i = len(l.reached)
 		l.at[name] = i
 		l.reached = append(l.reached, PartitionTime{name, math.MinInt64})
+		l.res.tallies = append(l.res.tallies, partitionTally{partition: name})
 	}
 	l.part = i
 }
 
+// tally is of the partition at hand.
+func (l *lane) tally() *Tally { return &l.res.tallies[l.part].Tally }
+
 func (l *lane) item(it cloudtrail.Item) {
 	switch it.Kind {
 	case cloudtrail.ItemSkipped:
-		l.res.tally.Skipped++
+		l.tally().Skipped++
 		return
 	case cloudtrail.ItemInvalid:
-		l.res.tally.Read++
+		l.tally().Read++
 		l.invalid(l.place(it), it.Reason, it.Raw)
 		return
 	case cloudtrail.ItemEvent:
 	}
-	l.res.tally.Read++
+	l.tally().Read++
 	nanos, timed := l.ev.Time()
 	usable := timed && nanos <= l.now+int64(maxAhead)
 	hits, _, err := l.matcher.Match(l.hits[:0], &l.ev)
@@ -205,7 +215,7 @@ func (l *lane) item(it cloudtrail.Item) {
 		p.Time = max(p.Time, nanos)
 	}
 	if len(hits) == 0 {
-		l.res.tally.Unmatched++
+		l.tally().Unmatched++
 		return
 	}
 	l.matched(it, nanos, timed, usable)
@@ -233,7 +243,7 @@ func (l *lane) matched(it cloudtrail.Item, nanos int64, timed, usable bool) {
 }
 
 func (l *lane) invalid(position, reason string, raw []byte) {
-	l.res.tally.Invalid++
+	l.tally().Invalid++
 	raw = raw[:min(len(raw), maxDeadBytes)]
 	l.res.dead = append(l.res.dead, deadLetter{position, reason, append([]byte(nil), raw...)})
 }

@@ -35,6 +35,9 @@ type Loser interface {
 	// Lost drops what the open interval holds of a partition that another worker
 	// reads from now on.
 	Lost(name string)
+	// Dropped are the partitions of which the interval that was committed last has
+	// left everything to another worker. Asked before Committed.
+	Dropped() []string
 }
 
 // Heritable is a Stage behind a source whose partitions may have heirs that

@@ -35,7 +35,9 @@ func (w *Worker) Summary() Summary {
 func (w *Worker) record(interval []*result, c *alerting.Counts, start time.Time) {
 	var tally Tally
 	for _, res := range interval {
-		tally.add(&res.tally)
+		for i := range res.tallies {
+			tally.add(&res.tallies[i].Tally)
+		}
 		w.metrics.costs(res.costs)
 	}
 	now := w.o.Now()

@@ -37,6 +37,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 	alerts := readAlerts(t, c)
 	cl := testClient(t, c)
 	workers := []*running{start(t, c, "w0", rs), start(t, c, "w1", rs)}
+	all := slices.Clone(workers)
 	const steps = 12
 	for i := range steps {
 		produce(t, cl, events[len(events)*i/steps:len(events)*(i+1)/steps])
@@ -46,9 +47,11 @@ func TestWorkersComeAndGo(t *testing.T) {
 			workers[at].stop(t)
 			workers = slices.Delete(workers, at, at+1)
 		default:
-			workers = append(workers, start(t, c, fmt.Sprintf("w%d", i+2), rs))
+			w := start(t, c, fmt.Sprintf("w%d", i+2), rs)
+			workers, all = append(workers, w), append(all, w)
 		}
 		alerts.waitForSome(t, len(want)*i/steps/2)
 	}
 	alerts.waitFor(t, want)
+	settled(t, len(events), all...) // what was left to others is accounted for by them
 }

@@ -218,12 +218,7 @@ func (l *ledger) split(s *matchStage) map[string][]*bundle {
 	for name, b := range s.bundles {
 		lease := l.leaseOf(name)
 		if l.units[lease] == nil {
-			if b.position != nil {
-				l.f.log.Info("results of a shard that was taken away are dropped; its new holder reads them", zap.String("partition", name))
-				l.f.metrics.dropped.Inc()
-			}
-			delete(s.bundles, name)
-			delete(s.times, name)
+			s.drop(name)
 			continue
 		}
 		parts[lease] = append(parts[lease], b)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/zap"
 
 	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/alerting"
@@ -31,6 +32,7 @@ type matchStage struct {
 	changed bool                  // exists has changed since it was last told
 	told    time.Time             // when exists was last told
 	invalid []engine.InvalidEvent // dead letters of the open interval
+	dropped []string              // partitions whose bundles were left to their new holders
 	now     time.Time
 	open    bool
 }
@@ -120,6 +122,20 @@ func (s *matchStage) Lost(name string) {
 	}
 }
 
+// drop leaves what the interval holds of a partition to its new holder.
+func (s *matchStage) drop(name string) {
+	if b := s.bundles[name]; b != nil && b.position != nil {
+		s.f.log.Info("results of a partition that was taken away are dropped; its new holder reads them", zap.String("partition", name))
+		s.f.metrics.dropped.Inc()
+		s.dropped = append(s.dropped, name)
+	}
+	delete(s.bundles, name)
+	delete(s.times, name)
+}
+
+// Dropped implements pipeline.Loser.
+func (s *matchStage) Dropped() []string { return s.dropped }
+
 func (s *matchStage) Apply(ev *alerting.Event) {
 	b := s.bundle(ev.Partition)
 	b.add(ev, s.f.spreads, s.f.o.Names.Repartition(), s.f.o.Partitions)
@@ -133,6 +149,7 @@ func (s *matchStage) Flush(context.Context) error { return nil }
 // Committed ends a durable interval. What it counted is told by the alert stage.
 func (s *matchStage) Committed() alerting.Counts {
 	clear(s.bundles)
+	s.dropped = s.dropped[:0]
 	clear(s.invalid)
 	s.invalid = s.invalid[:0]
 	s.open = false

@@ -198,12 +198,7 @@ func (w *sharedWriter) try(ctx context.Context, s *matchStage) error {
 	}
 	offsets, lost := w.claim(positions)
 	for _, name := range lost {
-		if b := s.bundles[name]; b != nil && b.position != nil {
-			w.f.log.Info("results of a partition that was taken away are dropped; its new holder reads them", zap.String("partition", name))
-			w.f.metrics.dropped.Inc()
-		}
-		delete(s.bundles, name)
-		delete(s.times, name)
+		s.drop(name)
 		delete(positions, name)
 	}
 	var bundles []*bundle
