@@ -278,26 +278,36 @@ func (st *stream) neverListed(id string) bool {
 // look that begins from now on must not list it. It blocks until then; an
 // error is that of ctx.
 func (st *stream) gone(ctx context.Context, id string) (bool, error) {
+	n, err := st.nextLook(ctx)
+	if err != nil {
+		return false, err
+	}
+	st.s.mu.Lock()
+	defer st.s.mu.Unlock()
+	if sh := st.shards[id]; sh != nil && sh.seen >= n {
+		return false, nil
+	}
+	st.log.Debug("a shard is gone", zap.String("shard", id))
+	return true, nil
+}
+
+// nextLook waits for a look that begins from now on and succeeds, and returns
+// the number of the first that may be it. An error is that of ctx.
+func (st *stream) nextLook(ctx context.Context) (int, error) {
 	s := st.s
 	s.mu.Lock()
 	want := st.begun + 1
-	for {
-		if sh := st.shards[id]; st.done >= want {
-			defer s.mu.Unlock()
-			if sh == nil || sh.seen < want {
-				st.log.Debug("a shard is gone", zap.String("shard", id))
-				return true, nil
-			}
-			return false, nil
-		}
+	for st.done < want {
 		looked := st.looked
 		s.mu.Unlock()
 		st.look()
 		select {
 		case <-looked:
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return 0, ctx.Err()
 		}
 		s.mu.Lock()
 	}
+	s.mu.Unlock()
+	return want, nil
 }

@@ -130,7 +130,9 @@ func (r *reading) begins(pos position) {
 // under leases.
 func (r *reading) run(ctx context.Context, sh *shard) {
 	if r.next.kind == finished {
-		r.push(nil, &chunk{r: r, end: true}, position{}, -1, time.Time{})
+		if r.findChildren(ctx) == nil {
+			r.push(nil, &chunk{r: r, end: true}, position{}, -1, time.Time{})
+		}
 		return
 	}
 	var last *chunk
@@ -147,7 +149,25 @@ func (r *reading) run(ctx context.Context, sh *shard) {
 		r.st.lost(&shard{id: r.shard, wanted: sh == nil || sh.wanted})
 		r.s.mu.Unlock()
 	}
+	if len(last.childs) == 0 && r.findChildren(ctx) != nil {
+		return
+	}
 	r.push(nil, last, r.next, -1, time.Time{})
+}
+
+// findChildren waits, under a lease, until the children are listed that the
+// shard's end did not tell, for they are to hold the watermark after it: there
+// may be none. An error is that of ctx.
+func (r *reading) findChildren(ctx context.Context) error {
+	s := r.s
+	s.mu.Lock()
+	known := r.lease == nil || len(r.st.children[r.shard]) > 0
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	_, err := r.st.nextLook(ctx)
+	return err
 }
 
 // poke lets who waits for r look again. The caller holds mu.
