@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -45,23 +46,30 @@ func everyNth(c *kfake.Cluster, key kmsg.Key, stage string, n int, err *kerr.Err
 	}})
 }
 
-// loseEnds cuts the connection at each n-th end of a transaction of one stage,
-// which has its effect before that or not. It answers how many were cut.
+// loseEnds cuts all connections at each n-th end of a transaction of one stage,
+// for longer than the client tries; the first try has its effect before that or
+// not. It answers how many were cut. Transactions have to be quick.
 func loseEnds(t testing.TB, c *kfake.Cluster, stage string, n int, apply bool) *atomic.Int64 {
 	t.Helper()
 	raw := testClient(t, c)
 	var own bool // raw's request is on its way
 	count := 0
 	cut := new(atomic.Int64)
-	c.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
+	until := make(map[string]time.Time)                                                    // cut until then, by transactional ID
+	c.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
 		c.KeepControl()
 		if own || !of(stage, req) {
 			return nil, nil, false
+		}
+		id := req.(*kmsg.EndTxnRequest).TransactionalID
+		if time.Now().Before(until[id]) {
+			return nil, errors.New("cut"), true
 		}
 		if count++; count%n != 0 {
 			return nil, nil, false
 		}
 		cut.Add(1)
+		until[id] = time.Now().Add(2 * shortTransaction)
 		if apply {
 			again := kmsg.RequestForKey(int16(kmsg.EndTxn))
 			again.SetVersion(req.GetVersion())
@@ -76,6 +84,11 @@ func loseEnds(t testing.TB, c *kfake.Cluster, stage string, n int, apply bool) *
 	})
 	return cut
 }
+
+// shortTransaction is how long a client tries where answers are lost.
+const shortTransaction = 300 * time.Millisecond
+
+func impatient(o *Options) { o.TransactionTimeout = shortTransaction }
 
 // Trap 1: what an aborted transaction has changed in memory is undone, and its
 // records count once when they are applied again. A lost answer is no abort.
@@ -127,7 +140,12 @@ func TestAbortsLeaveNoTrace(t *testing.T) {
 			c := testBroker(t)
 			failed := inject(t, c)
 			alerts := readAlerts(t, c)
-			a, b := start(t, c, "a", rs, quiet), start(t, c, "b", rs, quiet)
+			var change []func(*Options)
+			if strings.Contains(name, "unanswered") {
+				change = append(change, impatient)
+			}
+			change = append(change, quiet)
+			a, b := start(t, c, "a", rs, change...), start(t, c, "b", rs, change...)
 			cl := testClient(t, c)
 			for i := 0; i < len(events); i += 500 { // over several commits
 				produce(t, cl, events[i:i+500])

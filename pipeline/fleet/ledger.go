@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -26,9 +28,11 @@ import (
 type ledger struct {
 	f *Fleet
 
-	mu    sync.Mutex
-	units map[string]*unit // by lease
-	one   bool             // one lease for everything
+	mu      sync.Mutex
+	units   map[string]*unit     // by lease
+	old     []*unit              // replaced, to be closed by the next commit: the one at hand may use them
+	one     bool                 // one lease for everything
+	orphans map[string]time.Time // leases that others took, and the source reads on: since when
 
 	readMu sync.Mutex
 	known  map[string][]byte // what the topic says, up to next
@@ -38,11 +42,15 @@ type ledger struct {
 // wholeSource is the lease of a source whose partitions do not change hands.
 const wholeSource = "all"
 
+// orphanedAtMost is for how long a source may read on what another worker has
+// taken, before this one gives up: the source has to learn of it by itself.
+const orphanedAtMost = time.Minute
+
 // transactionsAtOnce bounds how many leases commit at the same time.
 const transactionsAtOnce = 8
 
 func newLedger(f *Fleet) *ledger {
-	return &ledger{f: f, units: make(map[string]*unit), known: make(map[string][]byte)}
+	return &ledger{f: f, units: make(map[string]*unit), known: make(map[string][]byte), orphans: make(map[string]time.Time)}
 }
 
 // takeAll takes the whole source over and answers all its positions.
@@ -78,9 +86,10 @@ func (l *ledger) fence(ctx context.Context, lease string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if old := l.units[lease]; old != nil {
-		old.close()
+		l.old = append(l.old, old)
 	}
 	l.units[lease] = u
+	delete(l.orphans, lease)
 	return nil
 }
 
@@ -91,6 +100,7 @@ func (l *ledger) Drop(partition string) {
 	if u := l.units[partition]; u != nil {
 		u.gone = true // closed by the next commit, which may be using it
 	}
+	delete(l.orphans, partition)
 }
 
 // read brings what is known up to the topic's end as of now.
@@ -171,6 +181,15 @@ func (l *ledger) close() {
 		u.close()
 	}
 	clear(l.units)
+	l.closeOld()
+}
+
+// closeOld closes what was replaced. The caller holds mu, and no commit is made.
+func (l *ledger) closeOld() {
+	for _, u := range l.old {
+		u.close()
+	}
+	l.old = nil
 }
 
 // commit makes each lease's part of the interval durable by itself. What belongs
@@ -179,6 +198,9 @@ func (l *ledger) commit(ctx context.Context, s *matchStage) error {
 	var wait backoff
 	for {
 		parts := l.split(s)
+		if err := l.orphaned(s.now); err != nil {
+			return err
+		}
 		again := false
 		g := errgroup.Group{}
 		g.SetLimit(transactionsAtOnce)
@@ -208,6 +230,7 @@ func (l *ledger) commit(ctx context.Context, s *matchStage) error {
 func (l *ledger) split(s *matchStage) map[string][]*bundle {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.closeOld()
 	for lease, u := range l.units {
 		if u.gone {
 			u.close()
@@ -218,6 +241,9 @@ func (l *ledger) split(s *matchStage) map[string][]*bundle {
 	for name, b := range s.bundles {
 		lease := l.leaseOf(name)
 		if l.units[lease] == nil {
+			if _, known := l.orphans[lease]; !known && b.position != nil {
+				l.orphans[lease] = s.now
+			}
 			s.drop(name)
 			continue
 		}
@@ -236,6 +262,42 @@ func (l *ledger) split(s *matchStage) map[string][]*bundle {
 	return parts
 }
 
+// orphaned answers an error when this worker cannot go on: what it reads another
+// one reads too, and the source does not stop.
+func (l *ledger) orphaned(now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for lease, since := range l.orphans {
+		if now.Sub(since) > orphanedAtMost {
+			return fmt.Errorf("%s has another reader for %s, and is read here all the same: %w", lease, now.Sub(since).Round(time.Second), engine.ErrFenced)
+		}
+	}
+	return nil
+}
+
+// outcome finds out about the transaction before, of which it is not known
+// whether it is durable: it is if the positions are.
+func (l *ledger) outcome(ctx context.Context, u *unit) (durable bool, err error) {
+	if _, err := u.p.Settle(ctx); errors.Is(err, engine.ErrUnavailable) {
+		return false, err
+	}
+	if err := l.read(ctx); err != nil {
+		return false, err
+	}
+	l.readMu.Lock()
+	defer l.readMu.Unlock()
+	for _, b := range u.flying.bundles {
+		if b.position == nil {
+			continue
+		}
+		if !bytes.Equal(l.known[b.name], b.position) {
+			return false, nil
+		}
+		durable = true
+	}
+	return durable, nil
+}
+
 // commitLease makes one lease's part durable. again: it was aborted and has to be
 // written anew.
 func (l *ledger) commitLease(ctx context.Context, s *matchStage, lease string, bundles []*bundle, mu *sync.Mutex) (again bool, err error) {
@@ -244,6 +306,16 @@ func (l *ledger) commitLease(ctx context.Context, s *matchStage, lease string, b
 	l.mu.Unlock()
 	if u == nil {
 		return false, nil
+	}
+	if u.flying != nil {
+		durable, err := l.outcome(ctx, u)
+		if err != nil {
+			return false, err
+		}
+		mu.Lock()
+		l.done(s, u, durable)
+		mu.Unlock()
+		return !durable, nil
 	}
 	slices.SortFunc(bundles, func(a, b *bundle) int { return strings.Compare(a.name, b.name) })
 	fl := &flight{bundles: bundles, now: s.now}
@@ -274,19 +346,39 @@ func (l *ledger) commitLease(ctx context.Context, s *matchStage, lease string, b
 	defer mu.Unlock()
 	switch {
 	case err == nil:
-		u.durable(s, fl)
-		for _, b := range bundles {
-			delete(s.bundles, b.name) // done, whatever becomes of the other leases
-		}
+		u.flying = fl
+		l.done(s, u, true)
 		return false, nil
+	case errors.Is(err, engine.ErrFenced) && l.one:
+		return false, fmt.Errorf("another worker reads the source: %w", err)
 	case errors.Is(err, engine.ErrFenced):
 		l.f.log.Info("a shard has a new holder", zap.String("lease", lease), zap.Error(err))
+		l.mu.Lock()
 		u.gone = true
+		l.mu.Unlock()
 		return true, nil
-	case errors.Is(err, engine.ErrAborted):
+	}
+	if len(extra) > 0 {
+		u.flying = fl // it may be durable, if the answer to its end was lost
+	}
+	if errors.Is(err, engine.ErrAborted) {
 		return true, nil
 	}
 	return false, err
+}
+
+// done ends what u has in flight. What is durable is done, whatever becomes of
+// the other leases.
+func (*ledger) done(s *matchStage, u *unit, durable bool) {
+	fl := u.flying
+	u.flying = nil
+	if !durable {
+		return
+	}
+	u.durable(s, fl)
+	for _, b := range fl.bundles {
+		delete(s.bundles, b.name)
+	}
 }
 
 var _ interface {

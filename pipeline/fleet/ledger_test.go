@@ -2,183 +2,279 @@ package fleet
 
 import (
 	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
 	"math"
-	"slices"
+	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/trailtide/trailtide/matcher"
 	"github.com/trailtide/trailtide/pipeline"
-	"github.com/trailtide/trailtide/pipeline/repartition"
-	"github.com/trailtide/trailtide/sinks/kafka/client"
+	"github.com/trailtide/trailtide/pipeline/alerting"
 )
 
-// shards is a source whose partitions change hands one by one.
-type shards struct {
-	list
-	ledger pipeline.Ledger
+// shard is a stretch of events whose positions are their numbers.
+type shard struct {
+	name   string
+	events [][]byte
 }
 
-func (s *shards) UseLedger(l pipeline.Ledger) { s.ledger = l }
-
-// holder is a match stage over shards, driven by hand.
-type holder struct {
-	t     *testing.T
-	stage *matchStage
-	pipeline.Ledger
-	now time.Time
+// read makes a batch of what follows a position.
+func (s *shard) read(from, n int) *pipeline.Batch {
+	to := min(len(s.events), from+n)
+	b := &pipeline.Batch{Places: shardPlaces{s.name, from}}
+	for _, ev := range s.events[from:to] {
+		b.Records = append(b.Records, pipeline.Record{Partition: s.name, Payload: ev, Index: -1})
+	}
+	return b
 }
 
-func newHolder(t *testing.T, c *kfake.Cluster, name string) *holder {
-	t.Helper()
-	src := &shards{}
-	f, err := New(Options{
-		Client: client.Options{Brokers: c.ListenAddrs()}, Names: names, Partitions: testPartitions, MetadataMinAge: 50 * time.Millisecond,
-		Worker: name, Source: src, Match: pipeline.Options{Rules: compile(t, busyRules)},
-	})
-	if err != nil {
-		t.Fatal(err)
+func number(position []byte) int {
+	if position == nil {
+		return 0
 	}
-	if f.admin, err = f.newAdmin(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.admin.Close)
-	stage, _, err := f.openMatch(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.way.close)
-	return &holder{t: t, stage: stage.(*matchStage), Ledger: src.ledger, now: time.Now()}
+	return int(binary.BigEndian.Uint64(position))
 }
 
-func (h *holder) take(name string) []byte {
-	h.t.Helper()
-	position, err := h.Take(h.t.Context(), name)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return position
+type shardPlaces struct {
+	name string
+	from int
 }
 
-// interval makes what do tells durable, more than a second after the one before.
-func (h *holder) interval(live bool, do func()) {
-	h.t.Helper()
-	h.now = h.now.Add(2 * time.Second)
-	if err := h.stage.Begin(h.t.Context(), h.now); err != nil {
-		h.t.Fatal(err)
-	}
-	do()
-	h.stage.Advance(live)
-	if err := h.stage.Txn().Commit(h.t.Context()); err != nil {
-		h.t.Fatal(err)
-	}
-	h.stage.Committed()
+func (p shardPlaces) Position(i int) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(p.from+i+1))
+}
+func (p shardPlaces) Label(i int) string { return fmt.Sprintf("%s@%d", p.name, p.from+i) }
+
+// positioned is a source of one partition that goes on at its position.
+type positioned struct {
+	shard
+	until int // it rests before this event
+	at    int
+	open  bool
+	end   bool // it ends rather than rests
 }
 
-// markers are what the holders of a test have told a repartition partition.
-func markers(t *testing.T, c *kfake.Cluster) (out []*repartition.Marker) {
-	t.Helper()
-	cl := testClient(t, c, kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords(),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{names.Repartition(): {0: kgo.NewOffset().AtStart()}}))
-	ends, err := kadm.NewClient(cl).ListEndOffsets(t.Context(), names.Repartition())
-	if err != nil {
-		t.Fatal(err)
+func (s *positioned) Start(_ context.Context, committed map[string][]byte) error {
+	s.at = number(committed[s.name])
+	return nil
+}
+func (s *positioned) Committed(map[string][]byte) {}
+func (s *positioned) Close(context.Context) error { return nil }
+func (s *positioned) Read(ctx context.Context) (*pipeline.Batch, error) {
+	if !s.open {
+		s.open = true
+		return &pipeline.Batch{Open: []pipeline.PartitionTime{{Partition: s.name, Time: math.MinInt64}}}, nil
 	}
-	end, _ := ends.Lookup(names.Repartition(), 0)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for next := int64(0); next < end.Offset; {
-		fetches := cl.PollFetches(ctx)
-		if err := fetches.Err(); err != nil {
-			t.Fatal(err)
+	if s.at >= s.until {
+		if s.end {
+			return nil, io.EOF
 		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			next = r.Offset + 1
-			if r.Attrs.IsControl() {
-				return
+		rest := time.NewTimer(20 * time.Millisecond)
+		defer rest.Stop()
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-rest.C:
+			return &pipeline.Batch{Live: true}, nil
+		}
+	}
+	b := s.read(s.at, min(100, s.until-s.at))
+	s.at += len(b.Records)
+	return b, nil
+}
+
+func startOn(t testing.TB, c *kfake.Cluster, name string, rs *matcher.Ruleset, src pipeline.Source) *running {
+	t.Helper()
+	return start(t, c, name, rs, quiet, func(o *Options) { o.Source = src })
+}
+
+// A source without a group of its own is gone on with where its last
+// transaction stands, whatever became of the answers: each event is matched once.
+func TestPositionsAreDurableWithTheirMatches(t *testing.T) {
+	rs := compile(t, busyRules)
+	events := testEvents(t, 21, 3_000)
+	reference, counted := embedded(t, rs, events, alerting.Options{})
+	want := final(reference)
+	for name, inject := range map[string]func(t *testing.T, c *kfake.Cluster){
+		"undisturbed": func(*testing.T, *kfake.Cluster) {},
+		"aborts": func(_ *testing.T, c *kfake.Cluster) {
+			everyNth(c, kmsg.EndTxn, "source", 3, kerr.TransactionAbortable)
+		},
+		"ends unanswered, durable": func(t *testing.T, c *kfake.Cluster) { loseEnds(t, c, "source", 3, true) },
+		"ends unanswered, aborted": func(t *testing.T, c *kfake.Cluster) { loseEnds(t, c, "source", 3, false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := testBroker(t)
+			inject(t, c)
+			alerts := readAlerts(t, c)
+			counter := start(t, c, "counter", rs, quiet)
+			all := []*running{counter}
+			const steps = 3
+			for i := range steps {
+				src := &positioned{shard: shard{"list", events}, until: len(events) * (i + 1) / steps, end: i == steps-1}
+				w := start(t, c, fmt.Sprint("w", i), rs, quiet, impatient, func(o *Options) { o.Source = src })
+				all = append(all, w)
+				settled(t, src.until, all...)
+				w.stop(t)
 			}
-			decoded, err := repartition.Decode(r.Value, nil)
-			if err != nil {
-				t.Fatal(err)
+			alerts.waitFor(t, want)
+			if got := settled(t, len(events), all...); got.Matched != counted.Matched || got.Duplicate != counted.Duplicate {
+				t.Errorf("%d matched, %d duplicate, want %d and %d", got.Matched, got.Duplicate, counted.Matched, counted.Duplicate)
 			}
-			out = append(out, decoded.Marker)
 		})
 	}
-	return out
 }
 
-// The heirs of a partition hold event time before it lets go, in one transaction.
-func TestHeirsAreToldBeforeTheEnd(t *testing.T) {
+// A source that goes to another worker as a whole ends the one that had it.
+func TestSourceThatAnotherWorkerReads(t *testing.T) {
+	t.Parallel()
+	rs := compile(t, busyRules)
+	events := testEvents(t, 22, 1_000)
+	reference, _ := embedded(t, rs, events, alerting.Options{})
 	c := testBroker(t)
-	h := newHolder(t, c, "one")
-	h.take("s/1")
-	h.interval(false, func() { h.stage.Partition("s/1", math.MinInt64) })
-	h.interval(false, func() {
-		h.stage.Heirs("s/1", []string{"s/2", "s/3"})
-		h.stage.Closed("s/1")
-		h.stage.Txn().Position("s/1", []byte("end"))
-	})
-	heirs, closed := -1, -1
-	for i, m := range markers(t, c) {
-		if slices.Contains(m.Exists, "s/3") {
-			heirs = i
-		}
-		if slices.Contains(m.Closed, "s/1") {
-			closed = i
+	alerts := readAlerts(t, c)
+	old := startOn(t, c, "old", rs, &positioned{shard: shard{"list", events}, until: 500})
+	eventually(t, "the first half is read", func() bool { return old.f.Summary().Read == 500 })
+	startOn(t, c, "new", rs, &positioned{shard: shard{"list", events}, until: 1_000})
+	if err := old.ended(t); err == nil {
+		t.Error("the old worker ends without saying why")
+	}
+	alerts.waitFor(t, final(reference))
+}
+
+// leases says who reads which shard.
+type leases struct {
+	mu     sync.Mutex
+	holder map[string]*leased
+	moves  map[string]int // of a shard: who has lost it and got it back can tell
+}
+
+// give moves a shard.
+func (l *leases) give(name string, to *leased) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.holder[name] = to
+	l.moves[name]++
+}
+
+// leased is a source of shards that move: some by agreement, some while the old
+// holder does not know.
+type leased struct {
+	l      *leases
+	shards []*shard
+	ledger pipeline.Ledger
+	at     map[string]int
+	since  map[string]int // moves of the shard when it was taken
+}
+
+func (s *leased) UseLedger(l pipeline.Ledger)                    { s.ledger = l }
+func (s *leased) Start(context.Context, map[string][]byte) error { return nil }
+func (s *leased) Committed(map[string][]byte)                    {}
+func (s *leased) Close(context.Context) error {
+	s.l.mu.Lock()
+	defer s.l.mu.Unlock()
+	for name, h := range s.l.holder {
+		if h == s {
+			delete(s.l.holder, name)
 		}
 	}
-	if heirs < 0 || closed < heirs {
-		t.Errorf("the heirs are told in marker %d, the end in marker %d", heirs, closed)
+	return nil
+}
+
+func (s *leased) Read(ctx context.Context) (*pipeline.Batch, error) {
+	b := &pipeline.Batch{}
+	for _, sh := range s.shards {
+		s.l.mu.Lock()
+		h := s.l.holder[sh.name]
+		if h == nil {
+			h = s
+			s.l.holder[sh.name] = s
+			s.l.moves[sh.name]++
+		}
+		moves := s.l.moves[sh.name]
+		s.l.mu.Unlock()
+		_, had := s.at[sh.name]
+		switch {
+		case had && moves != s.since[sh.name]: // it learns of it late: the new holder may have begun
+			s.ledger.Drop(sh.name)
+			delete(s.at, sh.name)
+			b.Lost = append(b.Lost, sh.name)
+		case h == s && !had:
+			position, err := s.ledger.Take(ctx, sh.name)
+			if err != nil {
+				return nil, err
+			}
+			s.at[sh.name], s.since[sh.name] = number(position), moves
+			b.Open = append(b.Open, pipeline.PartitionTime{Partition: sh.name, Time: math.MinInt64})
+		}
 	}
-	if got := string(newHolder(t, c, "two").take("s/1")); got != "end" {
-		t.Errorf("the position is %q", got)
+	if len(b.Lost)+len(b.Open) > 0 {
+		return b, nil
+	}
+	for _, sh := range s.shards {
+		if at, ok := s.at[sh.name]; ok && at < len(sh.events) && rand.IntN(2) == 0 {
+			b = sh.read(at, 40)
+			s.at[sh.name] += len(b.Records)
+			return b, nil
+		}
+	}
+	rest := time.NewTimer(2 * time.Millisecond)
+	defer rest.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-rest.C:
+		return &pipeline.Batch{}, nil
 	}
 }
 
-// Who has lost a partition tells neither its end nor its heirs, now or later.
-func TestHeirsOfLostPartition(t *testing.T) {
+// Shards move to and fro between two workers: every event is matched once.
+func TestLeasedShardsMove(t *testing.T) {
+	t.Parallel()
+	rs := compile(t, busyRules)
+	events := testEvents(t, 23, 4_000)
+	reference, counted := embedded(t, rs, events, alerting.Options{})
+	want := final(reference)
 	c := testBroker(t)
-	one := newHolder(t, c, "one")
-	one.take("s/1")
-	one.take("s/9")
-	one.interval(false, func() { one.stage.Partition("s/1", math.MinInt64); one.stage.Partition("s/9", math.MinInt64) })
-	newHolder(t, c, "two").take("s/1")
-	one.interval(false, func() {
-		one.stage.Heirs("s/1", []string{"s/2"})
-		one.stage.Closed("s/1")
-		one.stage.Reached("s/9", 7)
-	})
-	one.now = one.now.Add(time.Minute) // when lists are told anew
-	one.interval(false, func() {})
-	reached := false
-	for _, m := range markers(t, c) {
-		if slices.Contains(m.Exists, "s/2") || slices.Contains(m.Closed, "s/1") {
-			t.Errorf("%+v", m)
+	alerts := readAlerts(t, c)
+	const n = 4
+	var shards []*shard
+	for i := range n {
+		sh := &shard{name: fmt.Sprint("shard-", i)}
+		for j := i; j < len(events); j += n {
+			sh.events = append(sh.events, events[j])
 		}
-		for _, p := range m.Parts {
-			reached = reached || p.Name == "s/9" && p.Reached == 7
-		}
+		shards = append(shards, sh)
 	}
-	if !reached {
-		t.Error("the other partition was not told of")
+	l := &leases{holder: make(map[string]*leased), moves: make(map[string]int)}
+	var sources []*leased
+	for range 2 {
+		sources = append(sources, &leased{l: l, shards: shards, at: make(map[string]int), since: make(map[string]int)})
 	}
-}
-
-// The new holder of a partition that brings nothing tells that it is read to its
-// end: absence waits for that.
-func TestSilentPartitionIsTold(t *testing.T) {
-	c := testBroker(t)
-	h := newHolder(t, c, "one")
-	h.take("s/1")
-	h.interval(false, func() { h.stage.Partition("s/1", math.MinInt64) })
-	h.interval(true, func() {})
-	all := markers(t, c)
-	want := []repartition.Part{{Name: "s/1", Reached: repartition.NoTime, Live: true}}
-	if diff := cmp.Diff(want, all[len(all)-1].Parts); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
+	// Nothing is late, however far one shard is before another.
+	calm := func(o *Options) { o.Alerting.Lateness = 48 * time.Hour }
+	var all []*running
+	for i, src := range sources {
+		all = append(all, start(t, c, fmt.Sprint("w", i), rs, quiet, calm, func(o *Options) { o.Source = src }))
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 2))
+	for i := range 20 {
+		eventually(t, "more is read", func() bool { return sum(all...).Read >= int64(len(events)*i/30) })
+		l.give(shards[r.IntN(n)].name, sources[r.IntN(2)])
+	}
+	alerts.waitFor(t, want)
+	if got := settled(t, len(events), all...); got.Matched != counted.Matched || got.Duplicate != counted.Duplicate {
+		t.Errorf("%d matched, %d duplicate, want %d and %d", got.Matched, got.Duplicate, counted.Matched, counted.Duplicate)
 	}
 }
