@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -13,8 +14,12 @@ import (
 )
 
 // The fleet's trial in small, on a broker in this process: workers are killed,
-// halted, added and removed. On real brokers it is in test/kafka.
+// halted, added and removed. On real brokers it is in test/kafka: this one forgets
+// the waiting joins of members that die together, and then no group goes on.
 func TestFleetInChaos(t *testing.T) {
+	if os.Getenv("TRAILTIDE_CHAOS_KILLS") == "" {
+		t.Skip("set TRAILTIDE_CHAOS_KILLS to run it; make test-kafka runs it on a real broker")
+	}
 	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(time.Second))
 	if err != nil {
 		t.Fatal(err)
