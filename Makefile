@@ -5,7 +5,7 @@ FUZZTIME ?= 20000x
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e test-kafka chaos test-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
+.PHONY: all build test race e2e test-kafka chaos test-kinesis chaos-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
 
 all: lint test ## lint and test
 
@@ -37,7 +37,11 @@ bars: ## the fleet's bars at full size: CPU, latency, takeover, restore; about t
 	TRAILTIDE_KAFKA=real TRAILTIDE_BARS=long $(GO) test -v -count=1 -timeout 30m -run TestFleetBars ./test/kafka
 
 test-kinesis: ## the suites against independent Kinesis and DynamoDB servers; needs Node 20 or newer, and npm
-	TRAILTIDE_KINESIS_PEERS=1 $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis
+	TRAILTIDE_KINESIS_PEERS=1 $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis ./pipeline/kinesis/lease/leasetest
+
+chaos-kinesis: ## the fleet on Kinesis and the embedded engine in full: 100 kills and 60 reshards each; about 20 minutes
+	TRAILTIDE_CHAOS_KILLS=100 TRAILTIDE_CHAOS_EVENTS=150000 TRAILTIDE_CHAOS_RESHARDS=60 TRAILTIDE_CHAOS_HALT_S=15 \
+	$(GO) test -count=1 -v -timeout 60m -run 'InChaos|KilledWorker' ./test/kinesis
 
 lint: ## golangci-lint: style, bugs, and the direction of imports
 	$(TOOL) golangci-lint run ./...

@@ -18,7 +18,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
-	"github.com/trailtide/trailtide/bench/traffic"
 	"github.com/trailtide/trailtide/pipeline/kinesis/kinesistest"
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease/leasetest"
 	"github.com/trailtide/trailtide/test/chaos"
@@ -33,11 +32,12 @@ const (
 // stream is a stream and a lease table in this process, which go wrong in every
 // way while they are in trouble: a chaos.Input.
 type stream struct {
-	t        testing.TB
+	t        *testing.T
 	srv      *kinesistest.Server
 	db       *leasetest.DB
 	tables   string // the endpoint of DynamoDB
 	r        *rand.Rand
+	mix      *mixer
 	reshards int // to make while it is filled
 	done     int // that were made
 
@@ -49,7 +49,7 @@ type stream struct {
 }
 
 // newStream starts both, and tells the workers of this test how to reach them.
-func newStream(t testing.TB, seed uint64, reshards int) *stream {
+func newStream(t *testing.T, seed uint64, reshards int) *stream {
 	t.Helper()
 	s := &stream{
 		t: t, r: rand.New(rand.NewPCG(seed, 11)), unrest: rand.New(rand.NewPCG(seed, 12)), reshards: reshards, db: leasetest.New(),
@@ -59,6 +59,10 @@ func newStream(t testing.TB, seed uint64, reshards int) *stream {
 		}),
 	}
 	t.Cleanup(s.srv.Close)
+	s.mix = &mixer{r: s.r, put: func(key string, data []byte) error {
+		s.srv.Put(streamName, key, data)
+		return nil
+	}}
 	tables := httptest.NewServer(s.db.Handler(s.tableFault))
 	t.Cleanup(tables.Close)
 	s.tables = tables.URL
@@ -67,16 +71,20 @@ func newStream(t testing.TB, seed uint64, reshards int) *stream {
 	if err := os.WriteFile(ca, s.srv.CA(), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("AWS_CA_BUNDLE", ca)
+	credentials(t)
+	return s
+}
+
+// credentials are for the workers of a test, which inherit them.
+func credentials(t *testing.T) {
+	t.Helper()
 	for name, value := range map[string]string{
-		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_CA_BUNDLE": ca, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
 	} {
-		if err := os.Setenv(name, value); err != nil { // the test's workers inherit it
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.Unsetenv(name) })
+		t.Setenv(name, value)
 	}
-	return s
 }
 
 // Section has every other place read by fan-out.
@@ -169,79 +177,21 @@ func (s *stream) Fill(ctx context.Context, records []chaos.Record, over time.Dur
 			s.reshard()
 			next++
 		}
-		runs := make(map[int][]chaos.Record)
-		var order []int
-		for _, r := range records[from:to] {
-			if r.Closing {
-				continue
-			}
-			if runs[r.Partition] == nil {
-				order = append(order, r.Partition)
-			}
-			runs[r.Partition] = append(runs[r.Partition], r)
-		}
-		for _, p := range order {
-			if err := s.put(fmt.Sprintf("key-%d", p), runs[p]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.mix.write(records[from:to])
 	})
 	if err != nil {
 		return err
 	}
 	// Every open shard holds event time, and gets what moves it.
 	last := make(map[string]string)
-	for i, id := range s.srv.Open(streamName) {
-		last[id] = s.srv.PutTo(streamName, id, "end", records[len(records)-1-i%4].Value)
+	if end := records[len(records)-1]; end.Closing {
+		for _, id := range s.srv.Open(streamName) {
+			last[id] = s.srv.PutTo(streamName, id, "end", end.Value)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = last
-	return nil
-}
-
-// put writes events of one key in their order, in some form.
-func (s *stream) put(key string, events []chaos.Record) error {
-	for len(events) > 0 {
-		n := 1 + s.r.IntN(len(events))
-		form := s.r.IntN(5)
-		var values [][]byte
-		for _, e := range events[:n] {
-			values = append(values, e.Value)
-			if e.Broken {
-				form = form % 2 * 3 // raw or aggregated: an envelope of something broken is another one
-			}
-		}
-		events = events[n:]
-		logs, err := traffic.Subscription(values, "111122223333", "trail", "all")
-		if err != nil {
-			return err
-		}
-		var users []kinesistest.UserRecord
-		switch form {
-		case 0:
-			for _, v := range values {
-				s.srv.Put(streamName, key, v)
-			}
-			continue
-		case 1:
-			s.srv.Put(streamName, key, logs)
-			continue
-		case 2:
-			for _, v := range values {
-				s.srv.Put(streamName, key, traffic.EventBridge(v))
-			}
-			continue
-		case 3:
-			for _, v := range values {
-				users = append(users, kinesistest.UserRecord{Key: key, Data: v})
-			}
-		case 4:
-			users = append(users, kinesistest.UserRecord{Key: key, Data: logs}, kinesistest.UserRecord{Key: key, Data: values[n-1]}) // once more
-		}
-		s.srv.Put(streamName, key, kinesistest.Aggregate(users...))
-	}
 	return nil
 }
 
@@ -281,17 +231,28 @@ func (s *stream) Behind(context.Context) string {
 	}
 	items := s.db.Items(leaseTable)
 	for _, sh := range s.srv.Shards(streamName) {
-		item, leased := items[sh.ID]
-		checkpoint := ""
-		if v, ok := item["checkpoint"].(*types.AttributeValueMemberS); ok {
-			checkpoint = v.Value
-		}
-		switch {
-		case sh.Open && checkpoint != last[sh.ID]:
-			return fmt.Sprintf("the checkpoint of shard %s is %q, its end %s", sh.ID, checkpoint, last[sh.ID])
-		case !sh.Open && leased && checkpoint != "SHARD_END":
-			return fmt.Sprintf("the checkpoint of the closed shard %s is %q", sh.ID, checkpoint)
+		if behind := leaseBehind(items[sh.ID], sh.ID, last[sh.ID]); behind != "" {
+			return behind
 		}
 	}
 	return ""
+}
+
+// leaseBehind says that a lease's checkpoint is not what it should be: the last
+// record of an open shard, of a closed one SHARD_END or the lease is gone.
+func leaseBehind(item leasetest.Item, shard, last string) string {
+	checkpoint := ""
+	if v, ok := item["checkpoint"].(*types.AttributeValueMemberS); ok {
+		checkpoint = v.Value
+	}
+	if last == "" && item == nil {
+		return ""
+	}
+	if last == "" {
+		last = "SHARD_END"
+	}
+	if checkpoint == last {
+		return ""
+	}
+	return fmt.Sprintf("the checkpoint of shard %s is %q, not %s", shard, checkpoint, last)
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 package leasetest_test
 
 import (
@@ -21,10 +23,11 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease"
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease/leasetest"
+	"github.com/trailtide/trailtide/test/kinesispeers"
 )
 
 // peers runs a test against the double in the process, the double over HTTP,
-// and the DynamoDB server of TRAILTIDE_DYNAMODB_ENDPOINT, if set: so the double cannot drift.
+// and an independent server (make test-kinesis; TRAILTIDE_DYNAMODB_ENDPOINT names another): so the double cannot drift.
 func peers(t *testing.T, f func(t *testing.T, table lease.Table)) {
 	t.Helper()
 	t.Run("client", func(t *testing.T) { f(t, leasetest.New().Client(nil)) })
@@ -36,7 +39,7 @@ func peers(t *testing.T, f func(t *testing.T, table lease.Table)) {
 	t.Run("independent", func(t *testing.T) {
 		endpoint := os.Getenv("TRAILTIDE_DYNAMODB_ENDPOINT")
 		if endpoint == "" {
-			t.Skip("TRAILTIDE_DYNAMODB_ENDPOINT is not set")
+			endpoint = kinesispeers.Dynalite(t)
 		}
 		f(t, sdk(endpoint))
 	})
