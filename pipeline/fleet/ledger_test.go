@@ -99,6 +99,7 @@ func startOn(t testing.TB, c *kfake.Cluster, name string, rs *matcher.Ruleset, s
 // A source without a group of its own is gone on with where its last
 // transaction stands, whatever became of the answers: each event is matched once.
 func TestPositionsAreDurableWithTheirMatches(t *testing.T) {
+	t.Parallel()
 	rs := compile(t, busyRules)
 	events := testEvents(t, 21, 3_000)
 	reference, counted := embedded(t, rs, events, alerting.Options{})

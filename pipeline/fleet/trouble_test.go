@@ -17,6 +17,7 @@ import (
 // Whatever the brokers refuse or do not answer, the worker waits, says that it
 // is not ready and why, goes on when they are back, and has lost nothing.
 func TestTroubleIsWaitedOut(t *testing.T) {
+	t.Parallel()
 	rs := compile(t, busyRules)
 	events := testEvents(t, 31, 3_000)
 	reference, counted := embedded(t, rs, events, alerting.Options{})
@@ -29,7 +30,7 @@ func TestTroubleIsWaitedOut(t *testing.T) {
 	for name, begin := range map[string]func(c *kfake.Cluster) (end func()){
 		"brokers away": func(c *kfake.Cluster) func() {
 			var back atomic.Bool
-			c.Control(func(kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the library's order
+			c.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
 				if back.Load() {
 					c.DropControl()
 					return nil, nil, false
