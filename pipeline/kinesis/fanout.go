@@ -182,7 +182,10 @@ func (r *reading) subscribeOnce(ctx context.Context, consumer string, sub *subsc
 		case <-silence.C:
 			return errSilent
 		case <-renew.C:
-			return nil
+			if sub.events > 0 {
+				return nil
+			}
+			renew.Reset(s.t.renew) // else one whose first event takes long would never get on
 		case <-ctx.Done():
 			return ctx.Err()
 		}
