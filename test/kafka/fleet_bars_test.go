@@ -20,6 +20,10 @@ import (
 // producer and whatever else the machine does: gates leave room for that, and
 // the figures are in the log. make bars takes longer and measures more.
 func TestFleetBars(t *testing.T) {
+	kafkabroker.Need(t)
+	if os.Getenv("TRAILTIDE_BARS") == "" {
+		t.Skip("timing means something on a machine with nothing else to do: make bars, or set TRAILTIDE_BARS")
+	}
 	// A broker as it runs for long, without compaction: restores meet all that was written.
 	c := kafkabroker.Start(t, kafkabroker.Options{
 		MaxHeap: "1g", JVM: []string{"-XX:TieredStopAtLevel=4"}, Config: map[string]string{"log.cleaner.enable": "false"},

@@ -3,6 +3,7 @@
 package kafka
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -33,6 +34,10 @@ func chaosOptions(t *testing.T, c *kafkabroker.Cluster) chaos.Options {
 // Whatever happens to the workers and to the broker, a read_committed reader
 // sees each alert that there should be, once.
 func TestFleetInChaos(t *testing.T) {
+	kafkabroker.Need(t)
+	if os.Getenv("TRAILTIDE_CHAOS_KILLS") == "" {
+		t.Skip("set TRAILTIDE_CHAOS_KILLS to run it, or make chaos")
+	}
 	c := kafkabroker.Start(t, kafkabroker.Options{})
 	chaos.Run(t, chaosOptions(t, c))
 }
