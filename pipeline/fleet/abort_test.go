@@ -55,7 +55,7 @@ func loseEnds(t testing.TB, c *kfake.Cluster, stage string, n int, apply bool) *
 	var own bool // raw's request is on its way
 	count := 0
 	cut := new(atomic.Int64)
-	until := make(map[string]time.Time)                                                    // cut until then, by transactional ID
+	until := make(map[string]time.Time) // cut until then, by transactional ID
 	c.ControlKey(int16(kmsg.EndTxn), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		c.KeepControl()
 		if own || !of(stage, req) {

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,33 +65,6 @@ func (c *cluster) lag(ctx context.Context, group, topic string) (int64, error) {
 		sum += p.Lag
 	}
 	return sum, nil
-}
-
-// state describes transactions that are open, and groups: what a stalled fleet may
-// wait for.
-func (c *cluster) state(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	var b strings.Builder
-	txns, err := c.adm.DescribeTransactions(ctx)
-	for _, t := range txns.Sorted() {
-		if t.State != "CompleteCommit" && t.State != "CompleteAbort" && t.State != "Empty" {
-			fmt.Fprintf(&b, "transaction %s is %s since %s, timeout %d ms, producer %d/%d, of %v (%v)\n", t.TxnID, t.State,
-				time.UnixMilli(t.StartTimestamp).UTC().Format("15:04:05.000"), t.TimeoutMillis, t.ProducerID, t.ProducerEpoch, t.Topics, t.Err)
-		}
-	}
-	groups, groupsErr := c.adm.DescribeGroups(ctx)
-	for _, g := range groups.Sorted() {
-		fmt.Fprintf(&b, "group %s is %s and has %d members\n", g.Group, g.State, len(g.Members))
-		stable, err := c.adm.FetchOffsets(kadm.RequireStable(ctx), g.Group)
-		if err = errors.Join(err, stable.Error()); err != nil {
-			fmt.Fprintf(&b, "its offsets: %v\n", err)
-		}
-	}
-	if err := errors.Join(err, groupsErr); err != nil {
-		fmt.Fprintln(&b, err)
-	}
-	return b.String()
 }
 
 // content is all that a topic holds.
