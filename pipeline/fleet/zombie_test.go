@@ -38,12 +38,15 @@ rules:
 // prompt makes watermarks follow at once.
 func prompt(o *Options) { o.Alerting.Lateness = time.Nanosecond }
 
-// mark writes a marker to each repartition partition: every partition of the
-// trail is at its end, and its time is at.
-func mark(t testing.TB, cl *kgo.Client, at time.Time, live bool) {
+// mark writes a marker to each repartition partition: the time of every partition
+// of the trail is at, but of those left out. live: they are read to their ends.
+func mark(t testing.TB, cl *kgo.Client, at time.Time, live bool, but ...int) {
 	t.Helper()
 	m := &repartition.Marker{Writer: "test", Written: time.Now().UnixNano()}
 	for p := range trailPartitions {
+		if slices.Contains(but, p) {
+			continue
+		}
 		m.Parts = append(m.Parts, repartition.Part{Name: trail + "/" + strconv.Itoa(p), Reached: at.UnixNano(), Live: live})
 	}
 	var records []*kgo.Record
