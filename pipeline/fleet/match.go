@@ -116,6 +116,10 @@ func (s *matchStage) Lost(name string) {
 		s.f.metrics.dropped.Inc()
 	}
 	delete(s.bundles, name)
+	// They are of no bundle yet, and must not come into that of the next stay,
+	// which reads the same events again.
+	is := func(other string) bool { return other == name }
+	s.invalid = slices.DeleteFunc(s.invalid, func(d engine.InvalidEvent) bool { return bundleOf(d.Position, is) == name })
 	delete(s.times, name)
 	if _, leased := s.way.(*ledger); leased {
 		delete(s.exists, name) // its new holder tells of it, and when it is finished

@@ -1,0 +1,57 @@
+package fleet
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/trailtide/trailtide/pipeline"
+	"github.com/trailtide/trailtide/pipeline/kafka"
+	"github.com/trailtide/trailtide/sinks/kafka/client"
+)
+
+// written is a way that notes the dead letters of each bundle.
+type written map[string]int
+
+func (w written) commit(_ context.Context, s *matchStage) error {
+	for name, b := range s.bundles {
+		w[name] += len(b.dead)
+	}
+	return nil
+}
+
+func (written) close() {}
+
+// What an interval holds of a partition that was lost is not written when the
+// partition comes back in the same interval: the next stay reads it again. That
+// holds for dead letters, too.
+func TestLostPartitionTakesItsDeadLettersAlong(t *testing.T) {
+	src, err := kafka.NewShared(kafka.Options{Client: client.Options{Brokers: []string{"127.0.0.1:1"}}, Topics: []string{trail}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := New(Options{
+		Client: client.Options{Brokers: []string{"127.0.0.1:1"}}, Names: names, Partitions: testPartitions, Worker: "w", Source: src,
+		Match: pipeline.Options{Rules: compile(t, busyRules)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := written{}
+	s := newMatchStage(f, w)
+	if err := s.Begin(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{"trail/2", "trail/21"} {
+		s.Txn().Position(p, []byte("25"))
+		s.Txn().DeadLetter(p+"@24", "broken", []byte("{"))
+	}
+	s.Lost("trail/2")
+	s.Txn().Position("trail/2", []byte("20"))
+	if err := s.Txn().Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if w["trail/2"] != 0 || w["trail/21"] != 1 {
+		t.Errorf("dead letters by partition: %v", w)
+	}
+}
