@@ -33,6 +33,9 @@ func eventually(t testing.TB, what string, cond func() bool) {
 	}
 }
 
+// afterMarkers is how long it takes until what markers say is surely told.
+const afterMarkers = markersEvery + 400*time.Millisecond
+
 // during checks that cond holds all the time for d.
 func during(t testing.TB, d time.Duration, what string, cond func() bool) {
 	t.Helper()

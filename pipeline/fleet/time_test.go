@@ -52,7 +52,7 @@ func TestTimeGoesOnWithoutMatches(t *testing.T) {
 	}
 	eventually(t, "the episode is told", func() bool { return alerts.count("failing", sinks.Firing) == 1 })
 	tick(t, cl, at.Add(11*time.Minute), silent, lagging)
-	during(t, 700*time.Millisecond, "a lagging partition holds time", func() bool {
+	during(t, afterMarkers, "a lagging partition holds time", func() bool {
 		return alerts.count("heartbeat-missing", sinks.Firing)+alerts.count("failing", sinks.Resolved) == 0
 	})
 	held.Remove()
@@ -83,12 +83,12 @@ func TestOutageIsNoSilence(t *testing.T) {
 	held := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: trail, Partitions: []int32{0}, Err: kerr.NotLeaderForPartition, Count: -1})
 	b := start(t, c, "b", rs, prompt)
 	eventually(t, "the others are read", func() bool { return b.f.Summary().Read == trailPartitions-1 })
-	during(t, 500*time.Millisecond, "nothing is told of the outage", func() bool { return len(alerts.seen()) == 0 })
+	during(t, afterMarkers, "nothing is told of the outage", func() bool { return len(alerts.seen()) == 0 })
 	held.Remove()
 	settled(t, 5+trailPartitions-1, b)
 	tick(t, cl, at.Add(50*time.Minute))
 	settled(t, 5+2*trailPartitions-1, b)
-	during(t, 300*time.Millisecond, "nothing is told", func() bool { return len(alerts.seen()) == 0 })
+	during(t, afterMarkers, "nothing is told", func() bool { return len(alerts.seen()) == 0 })
 	tick(t, cl, at.Add(56*time.Minute))
 	eventually(t, "the silence that is one is told", func() bool { return alerts.count("heartbeat-missing", sinks.Firing) == 1 })
 }
