@@ -26,7 +26,8 @@ type Options struct {
 	// MetadataMinAge is the least time between two looks at who leads what.
 	// Default 250 ms, at least 10 ms.
 	MetadataMinAge time.Duration
-	// Compression of records: lz4 (the default), snappy, zstd or none.
+	// Compression of records: snappy (the default, which needs no large buffers for
+	// the small batches of a commit), lz4, zstd or none.
 	Compression string
 	// Log, default none.
 	Log *zap.Logger
@@ -87,16 +88,16 @@ func (o *Options) defaulted() ([]kgo.Opt, error) {
 
 func codec(name string) (kgo.CompressionCodec, error) {
 	switch name {
-	case "", "lz4":
-		return kgo.Lz4Compression(), nil
-	case "snappy":
+	case "", "snappy":
 		return kgo.SnappyCompression(), nil
+	case "lz4":
+		return kgo.Lz4Compression(), nil
 	case "zstd":
 		return kgo.ZstdCompression(), nil
 	case "none":
 		return kgo.NoCompression(), nil
 	}
-	return kgo.CompressionCodec{}, fmt.Errorf("compression: %q is none of lz4, snappy, zstd, none", name)
+	return kgo.CompressionCodec{}, fmt.Errorf("compression: %q is none of snappy, lz4, zstd, none", name)
 }
 
 // backoff before the n-th retry, from 1: 10 ms, doubling to 640 ms, give or take
