@@ -36,11 +36,11 @@ chaos: ## the fleet's trial in full, on one real broker and on three: 200 kills 
 bars: ## the fleet's bars at full size: CPU, latency, takeover, restore; about ten minutes
 	TRAILTIDE_KAFKA=real TRAILTIDE_BARS=long $(GO) test -v -count=1 -timeout 30m -run TestFleetBars ./test/kafka
 
-test-kinesis: ## the suites against independent Kinesis and DynamoDB servers; needs Node 20 or newer, and npm
-	TRAILTIDE_KINESIS_PEERS=1 $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis ./pipeline/kinesis/lease/leasetest
+test-kinesis: ## the suites against independent Kinesis and DynamoDB servers; needs Node 20 and npm, and what test-kafka needs
+	TRAILTIDE_KINESIS_PEERS=1 TRAILTIDE_KAFKA=real $(GO) test -count=1 -timeout 10m ./test/kinesispeers ./test/kinesis ./pipeline/kinesis/lease/leasetest
 
 chaos-kinesis: ## the fleet on Kinesis and the embedded engine in full: 100 kills and 60 reshards each; about 20 minutes
-	TRAILTIDE_CHAOS_KILLS=100 TRAILTIDE_CHAOS_EVENTS=150000 TRAILTIDE_CHAOS_RESHARDS=60 TRAILTIDE_CHAOS_HALT_S=15 \
+	TRAILTIDE_KAFKA=real TRAILTIDE_CHAOS_KILLS=100 TRAILTIDE_CHAOS_EVENTS=150000 TRAILTIDE_CHAOS_RESHARDS=60 TRAILTIDE_CHAOS_HALT_S=15 \
 	$(GO) test -count=1 -v -timeout 60m -run 'InChaos|KilledWorker' ./test/kinesis
 
 lint: ## golangci-lint: style, bugs, and the direction of imports

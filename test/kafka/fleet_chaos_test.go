@@ -3,7 +3,6 @@
 package kafka
 
 import (
-	"os"
 	"testing"
 	"time"
 
@@ -35,9 +34,6 @@ func chaosOptions(t *testing.T, c *kafkabroker.Cluster) chaos.Options {
 // sees each alert that there should be, once.
 func TestFleetInChaos(t *testing.T) {
 	kafkabroker.Need(t)
-	if os.Getenv("TRAILTIDE_CHAOS_KILLS") == "" {
-		t.Skip("set TRAILTIDE_CHAOS_KILLS to run it, or make chaos")
-	}
 	c := kafkabroker.Start(t, kafkabroker.Options{})
 	chaos.Run(t, chaosOptions(t, c))
 }
