@@ -1,0 +1,187 @@
+package kinesis
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/trailtide/trailtide/pipeline"
+	"github.com/trailtide/trailtide/pipeline/kinesis/lease"
+)
+
+// serve reads one shard while its lease is held.
+func (s *Source) serve(ctx context.Context, l *lease.Lease) {
+	st := s.leased(l.Stream())
+	if st == nil {
+		return
+	}
+	name := partition(st.label, l.Shard())
+	pos, ok, err := s.take(ctx, st, name)
+	if err != nil {
+		return
+	}
+	switch {
+	case !ok:
+		pos = st.leasedPosition(l)
+	case pos.kind == atRecord: // the last holder may have died before it wrote this
+		l.Checkpoint(pos.sequence, int64(pos.sub))
+	}
+	r := newReading(st, l.Shard(), pos)
+	r.lease = l
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.cancel = cancel
+	s.mu.Lock()
+	s.enter(r)
+	if pos.kind == atTime {
+		s.setPosition(name, pos)
+	}
+	s.mu.Unlock()
+	s.wake()
+
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		r.run(run, nil)
+	}()
+	select {
+	case <-read:
+	case <-l.Draining():
+		cancel()
+		<-read
+		s.discard(r)
+	}
+	complete := r.waitCommitted(ctx)
+
+	s.mu.Lock()
+	s.end(r)
+	children := r.children
+	switch {
+	case complete && r.inherited:
+	case complete:
+		s.leaving[name] = r
+	default:
+		s.out.Lost = append(s.out.Lost, name)
+		s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
+		s.out.Closed = slices.DeleteFunc(s.out.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == name })
+		delete(s.out.Positions, name)
+		delete(s.late, name)
+	}
+	s.mu.Unlock()
+	s.wake()
+	if complete {
+		l.Finish(children...)
+	}
+	if complete && !r.inherited {
+		s.work.Go(func() { s.leave(r) })
+	} else {
+		s.drop(name)
+	}
+}
+
+// heirs are the partitions of the shard's children, as the service told at its
+// end or listed. The caller holds mu.
+func (r *reading) heirs() (names []string) {
+	for _, c := range r.children {
+		names = append(names, partition(r.st.label, c.ID))
+	}
+	if names == nil {
+		for _, id := range r.st.children[r.shard] {
+			names = append(names, partition(r.st.label, id))
+		}
+	}
+	return names
+}
+
+func (s *Source) drop(name string) {
+	if s.ledger != nil {
+		s.ledger.Drop(name)
+	}
+}
+
+// leave closes the partition of a finished shard after its children's new
+// holders have had time to open theirs: until then it holds the watermark.
+func (s *Source) leave(r *reading) {
+	defer s.drop(r.name)
+	if !r.linger(s.t.linger) {
+		return
+	}
+	s.mu.Lock()
+	r.committed = position{}
+	s.closePart(r.name, r.handed.encode())
+	s.mu.Unlock()
+	s.wake()
+	for {
+		s.mu.Lock()
+		done := r.committed.kind == finished
+		if done {
+			delete(s.leaving, r.name)
+		}
+		s.mu.Unlock()
+		if done || !r.pause(time.Hour) {
+			return
+		}
+	}
+}
+
+// pause waits until d has passed or r is poked; false: the source is closing.
+func (r *reading) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-r.touched:
+	}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return !r.s.closing
+}
+
+// linger waits until d has passed; false: the source is closing.
+func (r *reading) linger(d time.Duration) bool {
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		if !r.pause(time.Until(end)) {
+			return false
+		}
+	}
+	return true
+}
+
+// discard gives up what was read and not handed out. The caller does not hold mu.
+func (s *Source) discard(r *reading) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := s.queue[:0]
+	for _, c := range s.queue {
+		if c.r == r {
+			s.budget.change(-c.bytes)
+			r.queued--
+			continue
+		}
+		kept = append(kept, c)
+	}
+	clear(s.queue[len(kept):])
+	s.queue = kept
+}
+
+// waitCommitted blocks until all that was handed out is committed, ctx ends or
+// nothing is committed any more. It says whether the shard is committed to its
+// end.
+func (r *reading) waitCommitted(ctx context.Context) bool {
+	s := r.s
+	for {
+		s.mu.Lock()
+		over := r.over || s.closing
+		done := r.done() && r.queued == 0
+		complete := r.ended && r.committed.kind == finished
+		s.mu.Unlock()
+		if complete || over || done {
+			return complete
+		}
+		select {
+		case <-r.touched:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
