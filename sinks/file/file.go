@@ -1,4 +1,6 @@
-// Package file appends alerts to a file as NDJSON, one alert a line.
+// Package file appends alerts to a file as NDJSON, one alert a line. A kill or a
+// full disk may cut a line: it is ended then, and the alert comes again in a line
+// of its own.
 package file
 
 import (

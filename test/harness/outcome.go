@@ -117,11 +117,18 @@ func Same(t testing.TB, what string, want, got []string) {
 }
 
 // Delivered fails the test for each alert of an export that is neither
-// suppressed nor among the sent ones; both are NDJSON.
+// suppressed nor among the sent ones; both are NDJSON. A kill may have cut a sent
+// line, if a later one has the whole of it.
 func Delivered(t testing.TB, export, sent string) {
 	t.Helper()
 	have := make(map[string]bool)
-	for _, a := range Alerts(t, sent) {
+	whole, cut := cutLines(sent)
+	for _, c := range cut {
+		if !slices.ContainsFunc(whole, func(line string) bool { return strings.HasPrefix(line, c) }) {
+			t.Errorf("a line that was cut did not come again:\n%.300s", c)
+		}
+	}
+	for _, a := range Alerts(t, strings.Join(whole, "\n")) {
 		have[a.AlertID] = true
 	}
 	for _, a := range Alerts(t, export) {
@@ -129,4 +136,17 @@ func Delivered(t testing.TB, export, sent string) {
 			t.Errorf("alert %s of %s never reached the sink", a.AlertID, a.RuleID)
 		}
 	}
+}
+
+// cutLines tells the lines that are JSON from those that are not.
+func cutLines(text string) (whole, cut []string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		if json.Valid([]byte(line)) {
+			whole = append(whole, line)
+		} else {
+			cut = append(cut, line)
+		}
+	}
+	return whole, cut
 }
