@@ -30,6 +30,8 @@ type Options struct {
 	// Open opens what matching hands its results to, in place of the alert stage
 	// on partition 0 of Engine, and answers the committed positions of the source.
 	Open func(ctx context.Context) (Stage, map[string][]byte, error)
+	// Replay has the source start where its options say, whatever Engine has committed.
+	Replay bool
 
 	Lanes         int           // goroutines that match; default GOMAXPROCS
 	CommitEvery   time.Duration // longest interval between commits; default 200 ms
@@ -194,6 +196,9 @@ func (w *Worker) openEmbedded(ctx context.Context) (Stage, map[string][]byte, er
 	positions, err := w.o.Engine.Positions(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the committed positions: %w", err)
+	}
+	if w.o.Replay {
+		positions = nil
 	}
 	stage, err := alerting.Open(ctx, w.o.Engine, 0, w.o.Alerting)
 	return stage, positions, err

@@ -38,6 +38,8 @@ type Config struct {
 	Pprof          PprofConfig       `yaml:"pprof"`
 	Log            LogConfig         `yaml:"log"`
 	StopWithin     time.Duration     `yaml:"stop_within"` // deadline of a graceful stop; default 20s
+
+	replay time.Time // where the source is read from again; zero: it goes on
 }
 
 // RulesConfig says which rules are in force.

@@ -52,7 +52,7 @@ func openEmbedded(ctx context.Context, c *Config, rs *matcher.Ruleset, receivers
 		return nil, runtimeError(err)
 	}
 	o := c.matching(rs, log, r)
-	o.Source, o.Engine = src, eng
+	o.Source, o.Engine, o.Replay = src, eng, !c.replay.IsZero()
 	w, err := pipeline.New(o)
 	if err != nil {
 		return nil, errors.Join(runtimeError(err), eng.Close())

@@ -240,5 +240,8 @@ func (w *checkedWorker) try(ctx context.Context) error {
 			return fmt.Errorf("give the sinks their places: %w", err)
 		}
 	}
+	if !w.c.replay.IsZero() {
+		return w.c.rewind(ctx, w.log)
+	}
 	return nil
 }

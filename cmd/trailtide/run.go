@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,7 +18,7 @@ import (
 )
 
 func newRun() *cobra.Command {
-	var path string
+	var path, replay string
 	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "run -c FILE",
@@ -27,7 +28,11 @@ and delivers alerts to the sinks. Positions, windows and alerts become durable t
 worker that is killed goes on exactly where it stood.
 
 Rules are reloaded when their files change, on SIGHUP, and on POST /-/reload; a set with
-one bad rule is refused whole, and the old one stays in force.`,
+one bad rule is refused whole, and the old one stays in force.
+
+--replay reads the source again from a time on, and goes on from there: events that were counted
+are known by their identity, and plain alerts come under the same IDs. Of a fleet only one worker
+is given it, while no other one runs; the others follow.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := LoadConfig(path)
@@ -37,6 +42,11 @@ one bad rule is refused whole, and the old one stays in force.`,
 			if quiet {
 				*c.Notify = false
 			}
+			if replay != "" {
+				if err := c.setReplay(replay, time.Now()); err != nil {
+					return usageError(err)
+				}
+			}
 			log, err := newLogger(c.Log, cmd.ErrOrStderr())
 			if err != nil {
 				return usageError(err)
@@ -45,6 +55,7 @@ one bad rule is refused whole, and the old one stays in force.`,
 		},
 	}
 	cmd.Flags().StringVarP(&path, "config", "c", "trailtide.yaml", "configuration file")
+	cmd.Flags().StringVar(&replay, "replay", "", "read the source again from a time (RFC 3339) or from so long ago (90m), whatever was committed")
 	cmd.Flags().BoolVar(&quiet, "no-notify", false, "save alerts and tell nobody, as for a replay of old events")
 	return cmd
 }
