@@ -36,6 +36,14 @@ type alertStage struct {
 // commit.
 const revokeWithin = 8 * time.Second
 
+// A fetch that brought little is followed by the next one after gather: what the
+// brokers write of one transaction becomes readable partition by partition, and
+// each would be a fetch of its own. fewRecords is little.
+const (
+	gather     = 25 * time.Millisecond
+	fewRecords = maxInterval / 10
+)
+
 // newAlertStage joins the group. Partitions are owned from then on.
 func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) (*alertStage, error) {
 	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner)}
@@ -102,6 +110,14 @@ func (a *alertStage) run(ctx context.Context) {
 			a.f.readFailed(nil)
 		}
 		a.cl.AllowRebalance()
+		if n > 0 && n < fewRecords {
+			rest := time.NewTimer(gather)
+			select {
+			case <-rest.C:
+			case <-ctx.Done():
+				rest.Stop()
+			}
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ func TestFleetBars(t *testing.T) {
 		test func(t *testing.T, c *kafkabroker.Cluster)
 	}{
 		{"cpu", barCPU},
+		{"steady", barSteady},
 		{"latency", barLatency},
 		{"takeover", barTakeover},
 		{"stopped", barStopped},
@@ -116,6 +117,43 @@ func barCPU(t *testing.T, c *kafkabroker.Cluster) {
 				}
 			}
 		})
+	}
+}
+
+// CPU time a second of workers that keep up with a steady stream without effort:
+// what a worker costs beside its events.
+func barSteady(t *testing.T, c *kafkabroker.Cluster) {
+	t.Helper()
+	l := []*lab{
+		newLab(t, c, lab{name: "one", rules: "builtin: true", extra: quiet}),
+		newLab(t, c, lab{name: "two", rules: "builtin: true", extra: quiet}),
+	}
+	l[0].start(t, "o")
+	l[1].start(t, "a")
+	l[1].start(t, "b")
+	for _, l := range l {
+		l.settled(t)
+	}
+	const rate = 1000
+	spent := make([][]float64, len(l))
+	for range either(3, 7) {
+		for i, l := range l {
+			p := &probes{sent: make(map[string]time.Time)}
+			stop := l.traffic(t, p, rate)
+			l.all()[0].RunFor(t, time.Second)
+			wait := l.profile(t, 4*time.Second)
+			used, begun := l.cpu(t), time.Now()
+			l.all()[0].RunFor(t, 4*time.Second)
+			spent[i] = append(spent[i], (l.cpu(t)-used).Seconds()/time.Since(begun).Seconds()*1e3)
+			stop()
+			wait()
+		}
+	}
+	t.Logf("%d events/s: one worker %.0f ms of CPU a second, two %.0f: %.2f", rate, measure.Median(spent[0]), measure.Median(spent[1]), measure.Ratio(spent[1], spent[0]))
+	for _, l := range l {
+		for _, w := range l.all() {
+			w.Kill(t)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -129,6 +131,39 @@ func (w *labWorker) get(ctx context.Context, path string) (body []byte, status i
 	var b bytes.Buffer
 	_, err = b.ReadFrom(resp.Body)
 	return b.Bytes(), resp.StatusCode, errors.Join(err, resp.Body.Close())
+}
+
+// profile writes CPU profiles of the workers into the directory that
+// TRAILTIDE_BARS_PROFILES names, if it does; wait returns when they are there.
+func (l *lab) profile(t *testing.T, d time.Duration) (wait func()) {
+	t.Helper()
+	dir := os.Getenv("TRAILTIDE_BARS_PROFILES")
+	if dir == "" {
+		return func() {}
+	}
+	var g sync.WaitGroup
+	for _, w := range l.all() {
+		g.Go(func() {
+			url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%.0f", w.pprof, d.Seconds())
+			if err := download(t.Context(), url, filepath.Join(dir, l.name+"-"+w.name+".pprof")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return g.Wait
+}
+
+func download(ctx context.Context, url, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(resp.Body)
+	return errors.Join(err, resp.Body.Close(), os.WriteFile(path, body, 0o600))
 }
 
 // metric sums a metric over its labels; 0 when the worker does not answer.
