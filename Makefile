@@ -5,7 +5,7 @@ FUZZTIME ?= 20000x
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: all build test race e2e test-kafka chaos test-kinesis chaos-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
+.PHONY: all build test race e2e test-kafka chaos bars test-kinesis chaos-kinesis lint fmt fuzz bench demo check-clean vocabulary clean help
 
 all: lint test ## lint and test
 

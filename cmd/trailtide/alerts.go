@@ -24,7 +24,7 @@ type stateFlag struct{ state, config string }
 func (s *stateFlag) flags(cmd *cobra.Command) {
 	f := cmd.PersistentFlags()
 	f.StringVar(&s.state, "state", "", "state file of a scan or a worker")
-	f.StringVarP(&s.config, "config", "c", "", "take the state file from this configuration")
+	f.StringVarP(&s.config, "config", "c", "", "take the state file, or the fleet, from this configuration")
 	cmd.MarkFlagsMutuallyExclusive("state", "config")
 }
 

@@ -12,7 +12,7 @@ func newRoot(s stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "trailtide",
 		Short: "Streaming detection for AWS CloudTrail",
-		Long: `Trailtide reads an organisation's CloudTrail events from Kafka or from files, matches
+		Long: `Trailtide reads an organisation's CloudTrail events from Kafka, Kinesis or files, matches
 every event against thousands of rules, counts in exact sliding windows, and delivers
 alerts without losing or inventing one.
 

@@ -136,6 +136,7 @@ func runWorker(ctx context.Context, c *Config, log *zap.Logger) error {
 	for _, run := range e.beside {
 		beside.Go(func() {
 			if err := run(side); err != nil {
+				log.Error("a part of the worker has ended; the rest goes on", zap.Error(err))
 				besideErr.Store(&err)
 			}
 		})

@@ -102,7 +102,6 @@ func (a *alertStage) run(ctx context.Context) {
 			o := a.owners[int(p.Partition)]
 			a.mu.Unlock()
 			if o != nil {
-				a.f.metrics.lag(o.p, p.HighWatermark-p.Records[len(p.Records)-1].Offset-1)
 				o.push(p.Records)
 			}
 		})

@@ -110,6 +110,7 @@ type Fleet struct {
 	alert    *alertStage // nil before Run
 	troubles map[string]error
 	reading  error
+	lost     losses
 	admin    *kgo.Client
 }
 
@@ -216,6 +217,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer stopReading()
 	var poll sync.WaitGroup
 	poll.Go(func() { a.run(reading) })
+	poll.Go(func() { a.watchLag(reading) })
 	err = f.worker.Run(run)
 	if cause := context.Cause(run); ctx.Err() == nil && cause != nil {
 		err = errors.Join(err, cause)

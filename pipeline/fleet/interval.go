@@ -49,6 +49,7 @@ func (o *owner) take(r *kgo.Record) error {
 	if r.Offset < o.next {
 		return nil // read twice around an assignment
 	}
+	defer o.reached.Store(r.Offset + 1)
 	if r.Attrs.IsControl() {
 		if !o.open {
 			return nil // nothing to commit for a transaction's end alone

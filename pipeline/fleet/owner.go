@@ -15,7 +15,6 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/alerting"
 	"github.com/trailtide/trailtide/pipeline/engine"
-	"github.com/trailtide/trailtide/window"
 )
 
 // owner is the alert stage of one repartition partition, for as long as the
@@ -50,14 +49,9 @@ type owner struct {
 	matches  bool // the interval has more than time markers
 	wait     backoff
 
-	state atomic.Pointer[snapshot] // for metrics; nil: restoring
-}
-
-// snapshot is what a partition's state was at its last commit.
-type snapshot struct {
-	watermark  int64
-	windows    window.Stats
-	remembered int
+	state   atomic.Pointer[snapshot] // for metrics; nil: restoring
+	reached atomic.Int64             // offset after the last record that was taken; 0: none yet
+	told    losses                   // of the stage at hand, as far as they are counted
 }
 
 const (
@@ -202,7 +196,7 @@ func (o *owner) restore() error {
 			stage, err = alerting.Open(o.leave, o.a.f.engine, o.p, o.a.f.alerting())
 		}
 		if err == nil {
-			o.stage = stage
+			o.stage, o.told = stage, losses{}
 			stage.Resume()
 			o.a.f.slot.add(o.p)
 			o.show()
@@ -251,10 +245,4 @@ func (o *owner) resume() error {
 		o.apply(&o.interval[i])
 	}
 	return nil
-}
-
-func (o *owner) show() {
-	s := &snapshot{watermark: o.stage.Watermark(), windows: o.stage.Windows(), remembered: o.stage.Remembered()}
-	o.state.Store(s)
-	o.a.f.metrics.partition(o.p, s)
 }

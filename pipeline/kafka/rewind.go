@@ -19,6 +19,7 @@ var ErrMembers = errors.New("the group has members")
 // that starts after it reads from there. It does what kafka-consumer-groups does
 // with --reset-offsets. ErrMembers: somebody reads.
 func Rewind(ctx context.Context, o Options, t time.Time) error {
+	o.setDefaults()
 	opts, err := o.Client.KgoOpts()
 	if err != nil {
 		return err

@@ -18,6 +18,7 @@ func TestRewind(t *testing.T) {
 	newTopic(t, c, "trail-b", 1)
 	newTopic(t, c, "other", 1)
 	cl := kclient(t, c)
+	const group = "trailtide" // unless another one is named
 	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	put := func(topic string, partition int32, minutes ...int) {
 		for _, m := range minutes {
@@ -38,16 +39,16 @@ func TestRewind(t *testing.T) {
 			ends.AddOffset(topic, int32(p), at, -1) //nolint:gosec // a count of partitions
 		}
 	}
-	if err := adm.CommitAllOffsets(t.Context(), "readers", ends); err != nil {
+	if err := adm.CommitAllOffsets(t.Context(), group, ends); err != nil {
 		t.Fatal(err)
 	}
 
 	o := options(c)
-	o.Group, o.TopicRegex = "readers", "trail-.*"
+	o.TopicRegex = "trail-.*"
 	if err := Rewind(t.Context(), o, noon); err != nil {
 		t.Fatal(err)
 	}
-	got, err := adm.FetchOffsets(t.Context(), "readers")
+	got, err := adm.FetchOffsets(t.Context(), group)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,6 @@ func TestRewindUnderMembers(t *testing.T) {
 	c := cluster(t)
 	newTopic(t, c, "trail", 1)
 	o := options(c, "trail")
-	o.Group = "readers"
 	member := open(t, o, nil)
 	member.until("the member has its partition", func() bool { return member.open["trail/0"] && member.live })
 	if err := Rewind(t.Context(), o, time.Now()); !errors.Is(err, ErrMembers) {

@@ -96,7 +96,7 @@ type Leases struct {
 	// Region and Endpoint of DynamoDB. Default: Options.Region, and the region's endpoint.
 	Region   string `yaml:"region"`
 	Endpoint string `yaml:"endpoint"`
-	// Worker names this worker in the table. Default "trailtide".
+	// Worker names this worker in the table, with a random suffix. Default "trailtide".
 	Worker string `yaml:"worker"`
 	// FailoverTime is how long a lease must not be renewed before others take it.
 	// Default 10 s, 1 s at least.

@@ -18,7 +18,8 @@ import (
 
 // The bars of the fleet. What is measured shares its cores with the broker, the
 // producer and whatever else the machine does: gates leave room for that, and
-// the figures are in the log. make bars takes longer and measures more.
+// the figures are in the log. TRAILTIDE_BARS=short is quick; make bars takes longer
+// and measures more.
 func TestFleetBars(t *testing.T) {
 	kafkabroker.Need(t)
 	if os.Getenv("TRAILTIDE_BARS") == "" {
@@ -44,7 +45,7 @@ func TestFleetBars(t *testing.T) {
 	}
 }
 
-// long says that make bars runs, and not make test-kafka.
+// long says that make bars runs, and not the short form.
 func long() bool { return os.Getenv("TRAILTIDE_BARS") == "long" }
 
 // either of two sizes.
