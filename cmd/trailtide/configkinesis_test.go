@@ -1,27 +1,66 @@
 package main
 
 import (
-	"strings"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
 	"testing"
 )
 
-func TestKinesisSource(t *testing.T) {
-	const embedded = "source: {kinesis: {streams: [trail], region: us-east-1}}\n"
-	for _, tt := range []struct{ src, want string }{
-		{embedded, ""},
-		{"engine: kafka\nkafka: {brokers: [b:1]}\nsource: {kinesis: {streams: [trail], leases: {table: app}}}\n", ""},
-		{"engine: kafka\nkafka: {brokers: [b:1]}\nsource: {kinesis: {streams: [trail]}}\n", "source.kinesis.leases: are needed"},
-		{"source: {kinesis: {streams: [trail], leases: {table: app}}}\n", "source.kinesis.leases: belong to engine: kafka"},
-		{"source: {kinesis: {streams: [], mode: push}}\n", "source.kinesis: streams: name at least one"},
-		{"source: {kinesis: {streams: [trail]}, files: {paths: [x]}}\n", "source: set one of kafka, kinesis and files"},
-		{"source: {kinesis: {stream: trail}}\n", "field stream not found"},
-	} {
-		_, err := parseConfig("trailtide.yaml", []byte(tt.src), env(nil))
-		switch {
-		case tt.want == "" && err != nil:
-			t.Errorf("%s: %v", tt.src, err)
-		case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
-			t.Errorf("%s: %v, want %q", tt.src, err, tt.want)
+// TestKinesisPage loads the configurations of docs/kinesis.md, and looks at its policies.
+func TestKinesisPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/kinesis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := func(language string) [][][]byte {
+		return regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllSubmatch(page, -1)
+	}
+	engines := make(map[string]bool)
+	for _, b := range blocks("yaml") {
+		c, err := parseConfig("c.yaml", b[1], env(nil))
+		if err != nil {
+			t.Errorf("%v\n%s", err, b[1])
+			continue
+		}
+		engines[c.Engine] = c.Source.Kinesis != nil
+	}
+	if !engines[engineSQLite] || !engines[engineKafka] {
+		t.Errorf("the page shows Kinesis under %v, want both engines", engines)
+	}
+	var actions []string
+	for _, b := range blocks("json") {
+		var policy struct {
+			Version   string
+			Statement []struct {
+				Effect              string
+				Action              any // one, or a list
+				Resource, Principal any
+			}
+		}
+		if err := json.Unmarshal(b[1], &policy); err != nil || policy.Version != "2012-10-17" {
+			t.Errorf("not a policy: %v\n%s", err, b[1])
+		}
+		for _, s := range policy.Statement {
+			if s.Effect != "Allow" || s.Resource == nil && s.Principal == nil {
+				t.Errorf("not a statement that allows something: %+v", s)
+			}
+			switch a := s.Action.(type) {
+			case string:
+				actions = append(actions, a)
+			case []any:
+				for _, one := range a {
+					actions = append(actions, fmt.Sprint(one))
+				}
+			}
+		}
+	}
+	for _, want := range []string{"kinesis:ListShards", "kinesis:GetRecords", "kinesis:SubscribeToShard", "dynamodb:UpdateItem"} {
+		if !slices.Contains(actions, want) {
+			t.Errorf("no policy allows %s", want)
 		}
 	}
 }
