@@ -7,7 +7,7 @@ import (
 
 // budget bounds the bytes that are read and not yet released. It is not a
 // semaphore of fixed weights because nobody knows how much a read will bring:
-// a reader asks for what its last one brought, and settles the difference.
+// a reader asks for what it may bring at most, and settles the difference.
 // Readers are served in the order in which they asked.
 type budget struct {
 	limit int

@@ -145,7 +145,7 @@ func leased(srv *kinesistest.Server, mode string, db *leasetest.DB, streams ...s
 	return shared{o, db}
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()

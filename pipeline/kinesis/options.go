@@ -74,7 +74,8 @@ type Options struct {
 	// whether they are still the same. Default 30 s.
 	ListInterval time.Duration `yaml:"list_interval"`
 	// BufferBytes bounds what is read ahead and not yet matched, of all shards
-	// together. One response (10 MiB at most) may exceed it. Default 64 MiB.
+	// together. One response (10 MiB at most) may exceed it. A reader that is behind
+	// sets a whole one aside before it asks. Default 64 MiB.
 	BufferBytes int `yaml:"buffer_bytes"`
 	// Leases share the shards among many workers; nil: this worker reads all.
 	Leases *Leases `yaml:"leases"`

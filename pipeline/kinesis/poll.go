@@ -8,12 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 )
 
-// Bounds of what a reader sets aside in the budget for its next read.
-const (
-	minGuess = 32 << 10
-	maxGuess = 10 << 20
-)
-
 // poll reads the shard by GetRecords until its end, the last chunk, or until
 // ctx ends: nil. It reads on at once while it is behind, within the shard's
 // limits, and rests for PollInterval at the end.
@@ -32,8 +26,8 @@ func (r *reading) poll(ctx context.Context) *chunk {
 		if p.wait(ctx) != nil {
 			return nil
 		}
-		guess := r.guess
-		if s.budget.acquire(ctx, guess) != nil {
+		guess, err := r.reserve(ctx)
+		if err != nil {
 			return nil
 		}
 		asked, started := s.o.Now(), time.Now()
@@ -66,11 +60,11 @@ func (r *reading) poll(ctx context.Context) *chunk {
 		p.read(started, n)
 		chunks, kept := r.take(out.Records)
 		s.budget.change(kept - guess)
-		r.guess = min(max(minGuess, n, r.guess-r.guess/4), maxGuess)
 		behind := int64(-1)
 		if out.MillisBehindLatest != nil {
 			behind = *out.MillisBehindLatest
 		}
+		r.learn(n, behind, started)
 		r.push(chunks, nil, position{}, behind, asked)
 		if out.NextShardIterator == nil {
 			return &chunk{r: r, end: true, childs: childShards(out.ChildShards)}

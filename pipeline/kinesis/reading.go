@@ -23,6 +23,8 @@ type reading struct {
 	touched chan struct{}
 
 	// Guarded by Source.mu.
+	atEnd time.Time // when the last read began that reached the shard's end; zero: the last did not
+
 	over      bool     // nothing of it is handed out any more
 	queued    int      // chunks in the queue
 	handed    position // of the last record that was handed out, or the shard's end
