@@ -29,10 +29,12 @@ type ledger struct {
 	got       []got // of what was committed, in order
 	finished  map[string]bool
 	heirs     map[string][]string // of those that are finished
+	away      error               // what Take answers
+	dropped   map[string]int      // how often
 }
 
 func newLedger() *ledger {
-	return &ledger{positions: map[string][]byte{}, owner: map[string]*member{}, finished: map[string]bool{}, heirs: map[string][]string{}}
+	return &ledger{positions: map[string][]byte{}, owner: map[string]*member{}, finished: map[string]bool{}, heirs: map[string][]string{}, dropped: map[string]int{}}
 }
 
 // member is one worker of a fleet. It commits each batch by itself.
@@ -46,6 +48,9 @@ type member struct {
 func (m *member) Take(_ context.Context, partition string) ([]byte, error) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
+	if m.l.away != nil {
+		return nil, m.l.away
+	}
 	m.l.owner[partition] = m
 	return m.l.positions[partition], nil
 }
@@ -53,6 +58,7 @@ func (m *member) Take(_ context.Context, partition string) ([]byte, error) {
 func (m *member) Drop(partition string) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
+	m.l.dropped[partition]++
 	if m.l.owner[partition] == m {
 		delete(m.l.owner, partition)
 	}

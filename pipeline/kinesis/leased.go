@@ -18,6 +18,7 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	name := partition(st.label, l.Shard())
 	pos, ok, err := s.take(ctx, st, name)
 	if err != nil {
+		s.untake(st, name)
 		return
 	}
 	switch {

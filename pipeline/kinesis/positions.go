@@ -55,6 +55,13 @@ func (s *Source) take(ctx context.Context, st *stream, name string) (pos positio
 	}
 }
 
+// untake forgets a partition that was taken, or was to be, and is not read: its
+// trouble is over here, and nobody waits for its commits.
+func (s *Source) untake(st *stream, name string) {
+	st.fine(name)
+	s.drop(name)
+}
+
 var errPosition = errors.New("a committed position cannot be read")
 
 func (s *Source) taken(st *stream, name string, enc []byte) (position, bool, error) {

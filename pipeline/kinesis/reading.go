@@ -22,9 +22,9 @@ type reading struct {
 	split   [][]byte // scratch
 	touched chan struct{}
 
-	// Guarded by Source.mu.
 	atEnd time.Time // when the last read began that reached the shard's end; zero: the last did not
 
+	// Guarded by Source.mu.
 	over      bool     // nothing of it is handed out any more
 	queued    int      // chunks in the queue
 	handed    position // of the last record that was handed out, or the shard's end
@@ -97,6 +97,9 @@ func (s *Source) own(ctx context.Context, sh *shard, r *reading) {
 	if s.ledger != nil {
 		pos, ok, err := s.take(ctx, r.st, r.name)
 		if err != nil {
+			if ctx.Err() != nil {
+				s.untake(r.st, r.name)
+			}
 			return
 		}
 		if ok {
