@@ -82,7 +82,12 @@ func (s *Source) fill(b *pipeline.Batch) (bytes int) {
 		s.queue[0], s.queue = nil, s.queue[1:]
 		r := c.r
 		r.queued--
-		if r.over || r.lease != nil && !r.lease.Valid() {
+		if !r.over && r.lease != nil && !r.lease.Valid() {
+			r.over = true // nothing behind what is dropped may be handed out either
+			r.cancel()
+			r.poke()
+		}
+		if r.over {
 			s.budget.change(-c.bytes)
 			continue
 		}

@@ -53,7 +53,8 @@ func (l *Lease) Draining() <-chan struct{} { return l.draining }
 
 // Valid tells whether the lease is held at this moment by this process's
 // clock. It may be false a little before the context ends, as after the
-// process was stopped and woken: ask it right before anything leaves.
+// process was stopped and woken: ask it right before anything leaves. Once it
+// is false it stays so.
 func (l *Lease) Valid() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,7 +125,8 @@ func (l *Lease) pending() change {
 	return c
 }
 
-// renewed takes in a renewal that is in the table and began at since.
+// renewed takes in a renewal that is in the table and began at since. A lease
+// that was not valid any more stays so.
 func (l *Lease) renewed(since time.Time, valid time.Duration, counter int64, written Checkpoint, unreserved bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -132,6 +134,9 @@ func (l *Lease) renewed(since time.Time, valid time.Duration, counter int64, wri
 	l.written = written
 	if unreserved {
 		l.decline = false
+	}
+	if !time.Now().Before(l.deadline) {
+		return // too late: somebody may have asked Valid meanwhile
 	}
 	l.deadline = since.Add(valid)
 	l.expire.Reset(time.Until(l.deadline))
