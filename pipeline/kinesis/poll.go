@@ -43,6 +43,7 @@ func (r *reading) poll(ctx context.Context) *chunk {
 				continue
 			case expired(err):
 				s.metrics.iterators.Inc()
+				p.read(started, 0) // it counts against the shard's limit
 				iterator = ""
 				continue
 			case invalid(err), notFound(err):
