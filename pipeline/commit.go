@@ -131,6 +131,9 @@ func (c *committer) apply(res *result) {
 		}
 	}
 	for _, p := range res.open {
+		if shared, ok := c.stage.(Loser); ok {
+			shared.Begins(p.Partition, p.Stay)
+		}
 		c.stage.Partition(p.Partition, c.lineage.floor(p.Time, res.from[p.Partition]))
 	}
 	for _, ev := range res.events {
@@ -159,10 +162,12 @@ func (c *committer) apply(res *result) {
 	}
 }
 
-// forget takes what the interval holds of a partition out of the accounting: its
-// new holder reads it again, and accounts for it.
+// forget takes what the interval holds of a partition out of the accounting, and
+// out of what the source is told to be durable: its new holder reads it again,
+// and accounts for it.
 func (c *committer) forget(partition string) {
 	for _, res := range c.interval {
+		delete(res.positions, partition)
 		for i := range res.tallies {
 			if t := &res.tallies[i]; t.partition == partition {
 				t.Tally = Tally{}

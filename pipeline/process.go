@@ -175,7 +175,7 @@ func (l *lane) partition(name string) {
 	if !ok {
 		i = len(l.reached)
 		l.at[name] = i
-		l.reached = append(l.reached, PartitionTime{name, math.MinInt64})
+		l.reached = append(l.reached, PartitionTime{Partition: name, Time: math.MinInt64})
 		l.res.tallies = append(l.res.tallies, partitionTally{partition: name})
 	}
 	l.part = i

@@ -62,6 +62,7 @@ type Batch struct {
 type PartitionTime struct {
 	Partition string
 	Time      int64
+	Stay      int64 // in Batch.Open, of a Leased source: as Ledger.Take answered it
 }
 
 // PartitionEnd is a partition that holds nothing back any more, and the

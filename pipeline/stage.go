@@ -32,6 +32,8 @@ type Stage interface {
 
 // Loser is a Stage behind a source whose partitions may go to other workers.
 type Loser interface {
+	// Begins says that a stay of a partition begins, before what comes of it.
+	Begins(name string, stay int64)
 	// Lost drops what the open interval holds of a partition that another worker
 	// reads from now on.
 	Lost(name string)
@@ -59,8 +61,9 @@ type State interface {
 // such as shards under leases.
 type Ledger interface {
 	// Take fences whoever had the partition and answers its committed position,
-	// nil if there is none. From then on this worker's commits for it count.
-	Take(ctx context.Context, partition string) ([]byte, error)
+	// nil if there is none, and the number of the stay that begins: what comes after
+	// a batch whose Open has it is committed, and nothing from before.
+	Take(ctx context.Context, partition string) (position []byte, stay int64, err error)
 	// Drop gives the partition up: what of it is not committed yet never will be.
 	Drop(partition string)
 }
@@ -71,4 +74,8 @@ type Leased interface {
 	Source
 	// UseLedger is called once, before Start.
 	UseLedger(l Ledger)
+	// Fenced says that another worker has taken the partition: nothing of it can
+	// be committed here. The source gives it up, and takes it again if it is still
+	// this worker's to read. It must not block.
+	Fenced(partition string)
 }

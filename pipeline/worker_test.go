@@ -51,7 +51,7 @@ func (s *list) Read(ctx context.Context) (*Batch, error) {
 	}
 	b := &Batch{Places: &listPlaces{s.next}, Live: true}
 	if s.next == 0 {
-		b.Open = []PartitionTime{{"list", math.MinInt64}}
+		b.Open = []PartitionTime{{Partition: "list", Time: math.MinInt64}}
 	}
 	for len(b.Records) < s.batch && s.next < len(s.payloads) {
 		b.Records = append(b.Records, Record{Partition: "list", Payload: []byte(s.payloads[s.next]), Index: -1})

@@ -15,6 +15,7 @@ import (
 // it can be written again as it is.
 type bundle struct {
 	name     string
+	stay     int64         // of the source partition with this worker
 	events   []*kgo.Record // for the repartition topic
 	rules    map[ruleAt]*alerting.Rule
 	absent   map[absentKey]*absence
@@ -43,9 +44,9 @@ type absence struct {
 	folded int
 }
 
-func newBundle(name string) *bundle {
+func newBundle(name string, stay int64) *bundle {
 	return &bundle{
-		name: name, rules: make(map[ruleAt]*alerting.Rule), absent: make(map[absentKey]*absence),
+		name: name, stay: stay, rules: make(map[ruleAt]*alerting.Rule), absent: make(map[absentKey]*absence),
 		times: repartition.Part{Name: name, Reached: math.MinInt64},
 	}
 }

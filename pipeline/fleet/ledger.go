@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/engine"
 	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
 )
@@ -27,6 +28,7 @@ type ledger struct {
 	units   map[string]*unit     // by lease
 	old     []*unit              // replaced, to be closed by the next commit: the one at hand may use them
 	one     bool                 // one lease for everything
+	stays   int64                // how many there were
 	orphans map[string]time.Time // leases that others took, and the source reads on: since when
 
 	readMu sync.Mutex
@@ -44,7 +46,7 @@ func newLedger(f *Fleet) *ledger {
 // takeAll takes the whole source over and answers all its positions.
 func (l *ledger) takeAll(ctx context.Context) (map[string][]byte, error) {
 	l.one = true
-	if err := l.fence(ctx, wholeSource); err != nil {
+	if _, err := l.fence(ctx, wholeSource); err != nil {
 		return nil, err
 	}
 	if err := l.read(ctx); err != nil {
@@ -54,31 +56,34 @@ func (l *ledger) takeAll(ctx context.Context) (map[string][]byte, error) {
 }
 
 // Take fences whoever had the partition and answers its committed position.
-func (l *ledger) Take(ctx context.Context, partition string) ([]byte, error) {
-	if err := l.fence(ctx, partition); err != nil {
-		return nil, err
+func (l *ledger) Take(ctx context.Context, partition string) (position []byte, stay int64, err error) {
+	if stay, err = l.fence(ctx, partition); err != nil {
+		return nil, 0, err
 	}
 	if err := l.read(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	l.readMu.Lock()
 	defer l.readMu.Unlock()
-	return slices.Clone(l.known[partition]), nil
+	return slices.Clone(l.known[partition]), stay, nil
 }
 
-func (l *ledger) fence(ctx context.Context, lease string) error {
+// fence takes a lease's transactional ID for a new stay.
+func (l *ledger) fence(ctx context.Context, lease string) (stay int64, err error) {
 	u, err := l.f.openUnit(ctx, l.f.o.Names.TransactionalIDs()+"source-"+lease)
 	if err != nil {
-		return fmt.Errorf("take %s over: %w", lease, err)
+		return 0, fmt.Errorf("take %s over: %w", lease, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if old := l.units[lease]; old != nil {
 		l.old = append(l.old, old)
 	}
+	l.stays++
+	u.stay = l.stays
 	l.units[lease] = u
 	delete(l.orphans, lease)
-	return nil
+	return u.stay, nil
 }
 
 // Drop gives the partition up.
@@ -88,6 +93,14 @@ func (l *ledger) Drop(partition string) {
 	if u := l.units[partition]; u != nil {
 		u.gone = true // closed by the next commit, which may be using it
 	}
+	delete(l.orphans, partition)
+}
+
+// left notes that nothing more comes of a partition: what came after the source
+// had given it up was on its way.
+func (l *ledger) left(partition string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	delete(l.orphans, partition)
 }
 
@@ -180,8 +193,7 @@ func (l *ledger) closeOld() {
 	l.old = nil
 }
 
-var _ interface {
-	writer
-	Take(ctx context.Context, partition string) ([]byte, error)
-	Drop(partition string)
-} = (*ledger)(nil)
+var (
+	_ writer          = (*ledger)(nil)
+	_ pipeline.Ledger = (*ledger)(nil)
+)

@@ -175,11 +175,67 @@ type leased struct {
 	ledger pipeline.Ledger
 	at     map[string]int
 	since  map[string]int // moves of the shard when it was taken
+	mute   bool           // it gives shards up without telling the ledger: that was told before
+
+	mu        sync.Mutex
+	fenced    map[string]bool
+	committed map[string]int // as far as it was told
+	rests     map[string]int // shards that are read no further for now
+}
+
+func newLeased(l *leases, shards []*shard) *leased {
+	return &leased{
+		l: l, shards: shards, at: make(map[string]int), since: make(map[string]int), fenced: make(map[string]bool), committed: make(map[string]int),
+		rests: make(map[string]int),
+	}
+}
+
+func (s *leased) Fenced(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fenced[name] = true
+}
+
+// lost says whether a shard was fenced since the last call.
+func (s *leased) lost(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.fenced[name]
+	delete(s.fenced, name)
+	return was
+}
+
+func (s *leased) Committed(positions map[string][]byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, p := range positions {
+		s.committed[name] = max(s.committed[name], number(p))
+	}
+}
+
+// rest has a shard read so far and no further; negative: to its end.
+func (s *leased) rest(name string, at int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rests[name] = at
+}
+
+// more says whether a shard is to be read on.
+func (s *leased) more(sh *shard, at int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rests, ok := s.rests[sh.name]
+	return at < len(sh.events) && (!ok || rests < 0 || at < rests)
+}
+
+func (s *leased) told(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.committed[name]
 }
 
 func (s *leased) UseLedger(l pipeline.Ledger)                    { s.ledger = l }
 func (s *leased) Start(context.Context, map[string][]byte) error { return nil }
-func (s *leased) Committed(map[string][]byte)                    {}
 func (s *leased) Close(context.Context) error {
 	s.l.mu.Lock()
 	defer s.l.mu.Unlock()
@@ -205,24 +261,26 @@ func (s *leased) Read(ctx context.Context) (*pipeline.Batch, error) {
 		s.l.mu.Unlock()
 		_, had := s.at[sh.name]
 		switch {
-		case had && moves != s.since[sh.name]: // it learns of it late: the new holder may have begun
-			s.ledger.Drop(sh.name)
+		case had && (moves != s.since[sh.name] || s.lost(sh.name)): // it learns of it late: the new holder may have begun
+			if !s.mute {
+				s.ledger.Drop(sh.name)
+			}
 			delete(s.at, sh.name)
 			b.Lost = append(b.Lost, sh.name)
 		case h == s && !had:
-			position, err := s.ledger.Take(ctx, sh.name)
+			position, stay, err := s.ledger.Take(ctx, sh.name)
 			if err != nil {
 				return nil, err
 			}
 			s.at[sh.name], s.since[sh.name] = number(position), moves
-			b.Open = append(b.Open, pipeline.PartitionTime{Partition: sh.name, Time: math.MinInt64})
+			b.Open = append(b.Open, pipeline.PartitionTime{Partition: sh.name, Time: math.MinInt64, Stay: stay})
 		}
 	}
 	if len(b.Lost)+len(b.Open) > 0 {
 		return b, nil
 	}
 	for _, sh := range s.shards {
-		if at, ok := s.at[sh.name]; ok && at < len(sh.events) && rand.IntN(2) == 0 {
+		if at, ok := s.at[sh.name]; ok && s.more(sh, at) && rand.IntN(2) == 0 {
 			b = sh.read(at, 40)
 			s.at[sh.name] += len(b.Records)
 			return b, nil
@@ -259,7 +317,7 @@ func TestLeasedShardsMove(t *testing.T) {
 	l := &leases{holder: make(map[string]*leased), moves: make(map[string]int)}
 	var sources []*leased
 	for range 2 {
-		sources = append(sources, &leased{l: l, shards: shards, at: make(map[string]int), since: make(map[string]int)})
+		sources = append(sources, newLeased(l, shards))
 	}
 	// Nothing is late, however far one shard is before another.
 	calm := func(o *Options) { o.Alerting.Lateness = 48 * time.Hour }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/engine"
 	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
 	"github.com/trailtide/trailtide/pipeline/repartition"
@@ -74,7 +75,12 @@ func (l *ledger) split(s *matchStage) map[string][]*bundle {
 	parts := make(map[string][]*bundle)
 	for name, b := range s.bundles {
 		lease := l.leaseOf(name)
-		if l.units[lease] == nil {
+		u := l.units[lease]
+		if u != nil && !l.one && u.stay != b.stay {
+			s.drop(name) // of a stay before: what came between may be dropped already
+			continue
+		}
+		if u == nil {
 			if _, known := l.orphans[lease]; !known && b.position != nil {
 				l.orphans[lease] = s.now
 			}
@@ -188,8 +194,12 @@ func (l *ledger) commitLease(ctx context.Context, s *matchStage, lease string, b
 	case errors.Is(err, engine.ErrFenced):
 		l.f.log.Info("a shard has a new holder", zap.String("lease", lease), zap.Error(err))
 		l.mu.Lock()
+		held := l.units[lease] == u && !u.gone // else it was this worker itself, or the source knows
 		u.gone = true
 		l.mu.Unlock()
+		if src, ok := l.f.o.Source.(pipeline.Leased); ok && held {
+			src.Fenced(lease)
+		}
 		return true, nil
 	}
 	if len(extra) > 0 {

@@ -29,6 +29,7 @@ type matchStage struct {
 	bundles map[string]*bundle    // of the open interval
 	times   map[string]*partTime  // of partitions that were told of, as far as durable
 	exists  map[string]bool       // every source partition that there is
+	stays   map[string]int64      // under leases: the stay at hand
 	changed bool                  // exists has changed since it was last told
 	told    time.Time             // when exists was last told
 	invalid []engine.InvalidEvent // dead letters of the open interval
@@ -49,7 +50,7 @@ const existsEvery = 30 * time.Second
 
 func newMatchStage(f *Fleet, w writer) *matchStage {
 	return &matchStage{
-		f: f, way: w, bundles: make(map[string]*bundle), times: make(map[string]*partTime), exists: make(map[string]bool), changed: true,
+		f: f, way: w, bundles: make(map[string]*bundle), times: make(map[string]*partTime), exists: make(map[string]bool), stays: make(map[string]int64), changed: true,
 	}
 }
 
@@ -64,7 +65,7 @@ func (s *matchStage) Txn() engine.Txn { return (*interval)(s) }
 func (s *matchStage) bundle(name string) *bundle {
 	b := s.bundles[name]
 	if b == nil {
-		b = newBundle(name)
+		b = newBundle(name, s.stays[name])
 		s.bundles[name] = b
 	}
 	return b
@@ -104,10 +105,23 @@ func (s *matchStage) Heirs(name string, heirs []string) { s.bundle(name).heirs =
 
 func (s *matchStage) Closed(name string) {
 	s.bundle(name).closed = true
+	delete(s.stays, name)
 	if s.exists[name] {
 		delete(s.exists, name)
 		s.changed = true
 	}
+}
+
+// Begins implements pipeline.Loser. What is left of a stay before has no one to
+// commit it.
+func (s *matchStage) Begins(name string, stay int64) {
+	if stay == 0 || s.stays[name] == stay {
+		return
+	}
+	if b := s.bundles[name]; b != nil && b.stay != stay {
+		s.drop(name)
+	}
+	s.stays[name] = stay
 }
 
 // Lost drops what is not durable of a partition that has another reader.
@@ -121,7 +135,9 @@ func (s *matchStage) Lost(name string) {
 	is := func(other string) bool { return other == name }
 	s.invalid = slices.DeleteFunc(s.invalid, func(d engine.InvalidEvent) bool { return bundleOf(d.Position, is) == name })
 	delete(s.times, name)
-	if _, leased := s.way.(*ledger); leased {
+	if l, leased := s.way.(*ledger); leased {
+		l.left(name)
+		delete(s.stays, name)
 		delete(s.exists, name) // its new holder tells of it, and when it is finished
 	}
 }

@@ -35,6 +35,7 @@ type unit struct {
 	// is durable.
 	flying *flight
 	gone   bool      // given up or taken over: to be closed
+	stay   int64     // of the lease that it is for
 	told   time.Time // when it last told times
 }
 

@@ -26,6 +26,7 @@ type ledger struct {
 	mu        sync.Mutex
 	positions map[string][]byte
 	owner     map[string]*member
+	stays     int64
 	got       []got // of what was committed, in order
 	finished  map[string]bool
 	heirs     map[string][]string // of those that are finished
@@ -45,14 +46,15 @@ type member struct {
 	cut  atomic.Bool // nothing that it asks of the table arrives
 }
 
-func (m *member) Take(_ context.Context, partition string) ([]byte, error) {
+func (m *member) Take(_ context.Context, partition string) (position []byte, stay int64, err error) {
 	m.l.mu.Lock()
 	defer m.l.mu.Unlock()
 	if m.l.away != nil {
-		return nil, m.l.away
+		return nil, 0, m.l.away
 	}
 	m.l.owner[partition] = m
-	return m.l.positions[partition], nil
+	m.l.stays++
+	return m.l.positions[partition], m.l.stays, nil
 }
 
 func (m *member) Drop(partition string) {

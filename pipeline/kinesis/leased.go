@@ -29,6 +29,8 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	}
 	r := newReading(st, l.Shard(), pos)
 	r.lease = l
+	ctx, r.fence = context.WithCancel(ctx)
+	defer r.fence()
 	run, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r.cancel = cancel

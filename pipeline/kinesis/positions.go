@@ -40,8 +40,11 @@ func (s *Source) take(ctx context.Context, st *stream, name string) (pos positio
 	}
 	b := backoff{t: &s.t}
 	for {
-		enc, err := s.ledger.Take(ctx, name)
+		enc, stay, err := s.ledger.Take(ctx, name)
 		if err == nil {
+			s.mu.Lock()
+			s.stays[name] = stay
+			s.mu.Unlock()
 			st.fine(name)
 			return s.taken(st, name, enc)
 		}

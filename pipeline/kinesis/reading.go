@@ -17,9 +17,10 @@ type reading struct {
 	created int64        // of the stream
 	lease   *lease.Lease // nil: none is needed
 	cancel  context.CancelFunc
-	next    position // of what was queued last
-	guess   int      // bytes that the next read may bring
-	split   [][]byte // scratch
+	fence   context.CancelFunc // ends the stay under a lease
+	next    position           // of what was queued last
+	guess   int                // bytes that the next read may bring
+	split   [][]byte           // scratch
 	touched chan struct{}
 
 	atEnd time.Time // when the last read began that reached the shard's end; zero: the last did not
@@ -43,7 +44,7 @@ type reading struct {
 // newReading makes a reading of shard from pos on.
 func newReading(st *stream, shard string, pos position) *reading {
 	return &reading{
-		s: st.s, st: st, shard: shard, name: partition(st.label, shard), created: pos.created, cancel: func() {},
+		s: st.s, st: st, shard: shard, name: partition(st.label, shard), created: pos.created, cancel: func() {}, fence: func() {},
 		next: pos, guess: 64 << 10, handed: pos, committed: pos, behind: -1, touched: make(chan struct{}, 1),
 	}
 }

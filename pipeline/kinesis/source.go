@@ -38,6 +38,7 @@ type Source struct {
 	mu       sync.Mutex
 	streams  []*stream
 	readings map[string]*reading // by partition
+	stays    map[string]int64    // by partition, of the ledger's
 	leaving  map[string]*reading // finished under a lease, and not closed yet
 	queue    []*chunk
 	out      pipeline.Batch      // Open, Closed, Positions of the next batch
@@ -59,7 +60,7 @@ func New(o Options) (*Source, error) {
 	s := &Source{
 		o: o, t: o.timing(), budget: budget{limit: o.BufferBytes},
 		changed:  make(chan struct{}, 1), // a token, so that waking never blocks
-		readings: make(map[string]*reading), leaving: make(map[string]*reading), late: make(map[string]position),
+		readings: make(map[string]*reading), stays: make(map[string]int64), leaving: make(map[string]*reading), late: make(map[string]position),
 	}
 	s.metrics = newMetrics(o.Registerer, s.checkpointAge)
 	targets, _ := parseTargets(o.Streams) // validated
@@ -136,7 +137,8 @@ func (s *Source) restore(committed map[string][]byte) error {
 // and opened again stays open. The caller holds mu.
 func (s *Source) openPart(name string) {
 	s.out.Closed = slices.DeleteFunc(s.out.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == name })
-	s.out.Open = append(s.out.Open, pipeline.PartitionTime{Partition: name, Time: math.MinInt64})
+	s.out.Open = append(s.out.Open, pipeline.PartitionTime{Partition: name, Time: math.MinInt64, Stay: s.stays[name]})
+	delete(s.stays, name)
 }
 
 func (s *Source) closePart(name string, final []byte, heirs ...string) {
