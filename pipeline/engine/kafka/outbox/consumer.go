@@ -104,6 +104,12 @@ func (c *consumer) poll(ctx context.Context, limit int) error {
 	}
 	fetches := c.cl.PollRecords(ctx, limit)
 	defer c.cl.AllowRebalance()
+	// Records first: the client is past them, and errors come beside them.
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if len(f.Records) > 0 || f.HighWatermark > 0 {
+			c.took(&f.FetchPartition)
+		}
+	})
 	for _, f := range fetches.Errors() {
 		_, session := errors.AsType[*kgo.ErrGroupSession](f.Err)
 		_, loss := errors.AsType[*kgo.ErrDataLoss](f.Err)
@@ -117,31 +123,23 @@ func (c *consumer) poll(ctx context.Context, limit int) error {
 			return fmt.Errorf("read %s/%d: %w", f.Topic, f.Partition, f.Err)
 		}
 	}
-	var err error
-	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
-		if len(f.Records) > 0 || f.HighWatermark > 0 {
-			err = errors.Join(err, c.took(&f.FetchPartition))
-		}
-	})
-	return err
+	return nil
 }
 
 // took enters polled records.
-func (c *consumer) took(f *kgo.FetchPartition) error {
-	c.mu.Lock()
-	p := c.parts[f.Partition]
-	c.mu.Unlock()
-	if p == nil {
-		return nil
-	}
-	if len(f.Records) > 0 && f.Records[0].Offset > p.next {
-		// Aborted records leave a gap, too.
-		if err := c.fell(p); err != nil {
-			return err
-		}
-	}
+func (c *consumer) took(f *kgo.FetchPartition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	p := c.parts[f.Partition]
+	if p == nil {
+		return
+	}
+	if len(f.Records) > 0 {
+		// Aborted records leave a gap, too: but not before the log's start.
+		if first := min(f.Records[0].Offset, f.LogStartOffset); first > p.next {
+			c.mourn(p, first)
+		}
+	}
 	p.end = max(p.end, f.HighWatermark)
 	before := c.place(p)
 	for _, r := range f.Records {
@@ -170,7 +168,6 @@ func (c *consumer) took(f *kgo.FetchPartition) error {
 	}
 	p.moved = p.moved || c.place(p) > before
 	c.observe(p)
-	return nil
 }
 
 func header(r *kgo.Record, key string) string {

@@ -178,22 +178,8 @@ func (b *Outbox) bounds(ctx context.Context, id int32) (first, end int64, err er
 	return start.Offset, stop.Offset, nil
 }
 
-// fell looks whether a gap in what was polled is one of retention.
-func (c *consumer) fell(p *partition) error {
-	first, _, err := c.b.bounds(c.b.ctx, p.id)
-	if err != nil {
-		return err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if first > p.next {
-		c.mourn(p, first)
-	}
-	return nil
-}
-
 // mourn counts what retention removed before the sink had it, says so, and
-// goes on at first.
+// goes on at first. c.mu is held, or nobody else has p yet.
 func (c *consumer) mourn(p *partition, first int64) {
 	g := gap{From: p.next, To: first, Count: first - p.next}
 	c.lost.Add(float64(g.Count))

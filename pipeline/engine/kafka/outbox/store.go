@@ -198,8 +198,10 @@ func (s *Store) save(ctx context.Context, cl *kgo.Client, fetches kgo.Fetches) e
 			return
 		}
 		at, known := offsetOf(positions[position("alerts", f.Partition)])
-		if known && f.Records[0].Offset > at {
-			s.fell(ctx, kadm.NewClient(cl), f.Partition, at)
+		if first := min(f.Records[0].Offset, f.LogStartOffset); known && first > at {
+			s.lost.Add(float64(first - at))
+			s.o.Log.Error("alerts are not in the store: retention removed them before they were stored",
+				zap.Int32("partition", f.Partition), zap.Int64("from_offset", at), zap.Int64("to_offset", first-1))
 		}
 		for _, r := range f.Records {
 			if r.Attrs.IsControl() || header(r, "save") == "0" {
@@ -242,19 +244,6 @@ func (s *Store) retry(ctx context.Context, change func(context.Context) error) e
 			return err
 		}
 	}
-}
-
-// fell looks whether a gap is one of retention, and counts it.
-func (s *Store) fell(ctx context.Context, adm *kadm.Client, partition int32, at int64) {
-	topic := s.o.Names.Alerts()
-	list, err := adm.ListStartOffsets(ctx, topic)
-	o, ok := list.Lookup(topic, partition)
-	if err != nil || !ok || o.Offset <= at {
-		return
-	}
-	s.lost.Add(float64(o.Offset - at))
-	s.o.Log.Error("alerts are not in the store: retention removed them before they were stored",
-		zap.Int32("partition", partition), zap.Int64("from_offset", at), zap.Int64("to_offset", o.Offset-1))
 }
 
 // controls follows every partition of the control topic from where the file
