@@ -65,7 +65,7 @@ func (r *reading) refusedPlace(ctx context.Context, op string, err error) (*chun
 		r.s.metrics.throttles.WithLabelValues(op).Inc()
 		return nil, nil
 	case notFound(err):
-		gone := r.st.neverListed(r.shard)
+		gone := r.st.unknown(r)
 		if !gone {
 			var waitErr error
 			if gone, waitErr = r.st.gone(ctx, r.shard); waitErr != nil {

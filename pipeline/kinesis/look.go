@@ -11,7 +11,6 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"go.uber.org/zap"
 
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease"
 )
@@ -264,50 +263,4 @@ func childShards(children []types.ChildShard) []lease.Shard {
 		}
 	}
 	return out
-}
-
-// neverListed says whether no look has had the shard, though one succeeded.
-func (st *stream) neverListed(id string) bool {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	sh := st.shards[id]
-	return st.listed && (sh == nil || sh.seen == 0)
-}
-
-// gone says whether a shard that the service does not know is really gone: a
-// look that begins from now on must not list it. It blocks until then; an
-// error is that of ctx.
-func (st *stream) gone(ctx context.Context, id string) (bool, error) {
-	n, err := st.nextLook(ctx)
-	if err != nil {
-		return false, err
-	}
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	if sh := st.shards[id]; sh != nil && sh.seen >= n {
-		return false, nil
-	}
-	st.log.Debug("a shard is gone", zap.String("shard", id))
-	return true, nil
-}
-
-// nextLook waits for a look that begins from now on and succeeds, and returns
-// the number of the first that may be it. An error is that of ctx.
-func (st *stream) nextLook(ctx context.Context) (int, error) {
-	s := st.s
-	s.mu.Lock()
-	want := st.begun + 1
-	for st.done < want {
-		looked := st.looked
-		s.mu.Unlock()
-		st.look()
-		select {
-		case <-looked:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-		s.mu.Lock()
-	}
-	s.mu.Unlock()
-	return want, nil
 }
