@@ -24,7 +24,7 @@ var errMissing = errors.New("the stream does not exist")
 // watch looks at the stream each ListInterval, and when asked to, until ctx ends.
 func (st *stream) watch(ctx context.Context) {
 	s := st.s
-	b := backoff{t: &s.t}
+	b, behind := backoff{t: &s.t}, 0
 	for {
 		s.mu.Lock()
 		st.begun++
@@ -47,7 +47,8 @@ func (st *stream) watch(ctx context.Context) {
 			switch {
 			case throttled(err):
 				s.metrics.throttles.WithLabelValues("ListShards").Inc()
-			case errors.Is(err, errBehind):
+			case errors.Is(err, errBehind) && behind+1 < behindAfter:
+				behind++
 			default:
 				st.trouble(st, fmt.Errorf("look at stream %s: %w", st.label, err))
 			}
@@ -58,6 +59,7 @@ func (st *stream) watch(ctx context.Context) {
 		}
 		st.fine(st)
 		b.reset()
+		behind = 0
 		// A jittered while, so that many workers do not list at once.
 		if sleep(ctx, s.t.lookGap/2+rand.N(s.t.lookGap/2+1)) != nil {
 			return
@@ -214,7 +216,7 @@ func (st *stream) merge(listed []types.Shard, n int, now time.Time) {
 			continue
 		}
 		sh, added := st.add(*l.ShardId, parents(l))
-		sh.seen, sh.wanted = n, true
+		sh.seen, sh.left, sh.wanted = n, 0, true
 		if added {
 			st.place(sh, isClosed(l), now)
 		}

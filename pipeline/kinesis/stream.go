@@ -18,8 +18,12 @@ import (
 const goneAfter = 3
 
 // manyLooks is how many looks in a row may leave a shard out that exists,
-// before it is read although its parents are not known.
-const manyLooks = 60
+// before it is read although its parents are not known, or its children without
+// it. After behindAfter of them it is told.
+const (
+	manyLooks   = 60
+	behindAfter = 3
+)
 
 // stream is one stream to read. What is below mu in Source is guarded by it.
 type stream struct {
@@ -75,6 +79,7 @@ type shard struct {
 	pos     position // where it begins
 	state   state
 	seen    int  // number of the look that listed it last; 0: none did
+	left    int  // looks in a row that left it out though it exists
 	wanted  bool // it was listed, or has a position: that it is gone is a loss
 	end     int  // once drained: the look that its children must be in
 	closed  bool // its partition is closed
