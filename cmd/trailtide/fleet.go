@@ -36,6 +36,7 @@ func openFleet(ctx context.Context, c *Config, rs *matcher.Ruleset, receivers []
 	f, err := fleet.New(fleet.Options{
 		Client: k.Client, Names: names, Partitions: k.Partitions, AlertPartitions: k.AlertPartitions, InstanceID: k.InstanceID,
 		SessionTimeout: k.SessionTimeout, TransactionTimeout: k.TransactionTimeout, CommitEvery: c.CommitInterval,
+		MaxRecordBytes: c.topics().MaxMessageBytes,
 		MetadataMinAge: k.MetadataMinAge, CacheBytes: int(k.CacheBytes), StopWithin: c.StopWithin, Worker: workerName(k.InstanceID),
 		Alerting: c.alerting(), Source: src, Match: c.matching(rs, log, r), Log: log.Named("fleet"), Registerer: r,
 	})

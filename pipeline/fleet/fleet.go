@@ -39,6 +39,7 @@ type Options struct {
 	SessionTimeout     time.Duration // of the alert stage's member; default 10 s
 	TransactionTimeout time.Duration // default 10 s
 	CommitEvery        time.Duration // default 200 ms
+	MaxRecordBytes     int           // what the topics take as one record; default 4 MiB
 	MetadataMinAge     time.Duration // default 250 ms
 	CacheBytes         int           // recent events kept for alerts; default 32 MiB
 	StopWithin         time.Duration // of a graceful stop; default 10 s
@@ -267,7 +268,7 @@ func (f *Fleet) newAdmin() (*kgo.Client, error) {
 
 func (f *Fleet) txnOptions(id string) txn.Options {
 	return txn.Options{
-		Client: f.o.Client, ID: id, Timeout: f.o.TransactionTimeout, MetadataMinAge: f.o.MetadataMinAge, Log: f.log,
+		Client: f.o.Client, ID: id, Timeout: f.o.TransactionTimeout, MetadataMinAge: f.o.MetadataMinAge, MaxBytes: f.o.MaxRecordBytes, Log: f.log,
 		Aborted: f.metrics.aborts.Inc, Fenced: f.metrics.fenced.Inc,
 	}
 }

@@ -2,11 +2,16 @@ package fleet
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/kafka"
+	"github.com/trailtide/trailtide/sinks"
 	"github.com/trailtide/trailtide/sinks/kafka/client"
 )
 
@@ -54,4 +59,19 @@ func TestLostPartitionTakesItsDeadLettersAlong(t *testing.T) {
 	if w["trail/2"] != 0 || w["trail/21"] != 1 {
 		t.Errorf("dead letters by partition: %v", w)
 	}
+}
+
+// The largest events that are read can be counted and shown, too.
+func TestLargeEvents(t *testing.T) {
+	t.Parallel()
+	rs := compile(t, manyRules)
+	c := testBroker(t)
+	cl := testClient(t, c, kgo.ProducerBatchMaxBytes(2<<20))
+	alerts := readAlerts(t, c)
+	w := start(t, c, "w", rs, quiet)
+	at := time.Now().Add(-time.Minute)
+	large := event("large", at, "u", "Fail", fmt.Sprintf(`,"requestParameters":{"text":%q}`, strings.Repeat("x", 1_030_000)))
+	put(t, cl, 0, large, event("next", at, "u", "Fail", ""))
+	settled(t, 2, w)
+	eventually(t, "both alert", func() bool { return alerts.count("every", sinks.Firing) == 2 })
 }

@@ -29,12 +29,18 @@ type Options struct {
 	// Compression of records: snappy (the default, which needs no large buffers for
 	// the small batches of a commit), lz4, zstd or none.
 	Compression string
+	// MaxBytes bounds a batch, and with it a record, before compression. The topics
+	// must take as much. Default 4 MiB.
+	MaxBytes int
 	// Log, default none.
 	Log *zap.Logger
 	// Aborted and Fenced, if set, are called for each transaction that was
 	// aborted, and when the ID was found to be taken.
 	Aborted, Fenced func()
 }
+
+// maxBatch is what the client writes to a broker at once at most.
+const maxBatch = 100 << 20
 
 // defaulted fills the defaults in and makes the client's options.
 func (o *Options) defaulted() ([]kgo.Opt, error) {
@@ -46,6 +52,9 @@ func (o *Options) defaulted() ([]kgo.Opt, error) {
 	}
 	if o.MetadataMinAge <= 0 {
 		o.MetadataMinAge = 250 * time.Millisecond
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = 4 << 20
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -77,6 +86,7 @@ func (o *Options) defaulted() ([]kgo.Opt, error) {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec),
+		kgo.ProducerBatchMaxBytes(int32(min(o.MaxBytes, maxBatch))), //nolint:gosec // bounded
 		kgo.ManualFlushing(),
 		kgo.MaxBufferedRecords(1<<30),
 		kgo.MetadataMinAge(o.MetadataMinAge),
