@@ -29,7 +29,10 @@ type alertStage struct {
 
 	mu     sync.Mutex
 	owners map[int]*owner
+	places map[int]*place // of the owners
 	joined bool
+	// unplaced is why partitions that have not begun could not, when last tried.
+	unplaced error
 }
 
 // revokeWithin is how long a partition that moves on may take for its last
@@ -46,7 +49,7 @@ const (
 
 // newAlertStage joins the group. Partitions are owned from then on.
 func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) (*alertStage, error) {
-	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner)}
+	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner), places: make(map[int]*place)}
 	opts, err := f.o.Client.KgoOpts()
 	if err != nil {
 		return nil, fmt.Errorf("make the alert stage's client: %w", err)
@@ -66,6 +69,7 @@ func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) 
 		kgo.RebalanceTimeout(max(f.o.SessionTimeout, revokeWithin+2*time.Second)), // for longer nobody is waited for
 		kgo.HeartbeatInterval(min(3*time.Second, f.o.SessionTimeout/3)),
 		kgo.MetadataMinAge(f.o.MetadataMinAge),
+		kgo.AdjustFetchOffsetsFn(a.begin),
 		kgo.OnPartitionsAssigned(a.assigned),
 		kgo.OnPartitionsRevoked(a.revoked),
 		kgo.OnPartitionsLost(a.lost),
@@ -88,7 +92,7 @@ func (a *alertStage) run(ctx context.Context) {
 			return
 		}
 		fetches.EachError(func(topic string, p int32, err error) {
-			if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !a.refusal(topic, p) {
 				a.f.readFailed(fmt.Errorf("read %s/%d: %w", topic, p, err))
 			}
 		})
@@ -156,7 +160,7 @@ func (a *alertStage) assigned(ctx context.Context, _ *kgo.Client, got map[string
 	a.joined = true
 	for _, p := range got[a.f.o.Names.Repartition()] {
 		o := newOwner(a, int(p))
-		a.owners[o.p] = o
+		a.owners[o.p], a.places[o.p] = o, &place{}
 		a.resume(o.p) // a pause outlasts the stay that it was made in
 		a.running.Go(func() {
 			if err := o.run(); err != nil {
@@ -222,6 +226,7 @@ func (a *alertStage) giveUp(ctx context.Context, owners []*owner) {
 	for _, o := range owners {
 		if a.owners[o.p] == o {
 			delete(a.owners, o.p)
+			delete(a.places, o.p)
 		}
 		a.f.metrics.drop(o.p)
 	}
@@ -293,6 +298,9 @@ func (a *alertStage) ready() error {
 	defer a.mu.Unlock()
 	if !a.joined {
 		return errors.New("starting: not yet a member of the fleet")
+	}
+	if err := a.placed(); err != nil {
+		return err
 	}
 	restoring := 0
 	for _, o := range a.owners {
