@@ -22,6 +22,7 @@ type partition struct {
 	known    *progress     // what the last owner knew; nil: nothing
 
 	next    int64 // after the last record that was polled
+	begun   bool  // the client has been told where to read
 	epoch   int32 // of that record's leader; -1: unknown
 	end     int64 // of the log, as last seen
 	done    int64 // after the last record that is known to be done
@@ -193,18 +194,21 @@ func (c *consumer) mourn(p *partition, first int64) {
 }
 
 // places tells the client where to read: where takeOver found that the last
-// owner stood.
+// owner stood. The client leaves out partitions whose offset the broker refused
+// it, and would not ask for them again in this session; they begin all the same.
 func (c *consumer) places(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, partitions := range offsets {
-		for id := range partitions {
-			if p := c.parts[id]; p != nil {
-				partitions[id] = kgo.NewOffset().At(p.next)
-			} else {
-				delete(partitions, id)
-			}
+	begin := map[int32]kgo.Offset{}
+	for id := range offsets[c.b.o.Names.Alerts()] {
+		if p := c.parts[id]; p != nil {
+			begin[id], p.begun = kgo.NewOffset().At(p.next), true
 		}
 	}
-	return offsets, nil
+	for id, p := range c.parts {
+		if !p.begun {
+			begin[id], p.begun = kgo.NewOffset().At(p.next), true
+		}
+	}
+	return map[string]map[int32]kgo.Offset{c.b.o.Names.Alerts(): begin}, nil
 }

@@ -2,10 +2,9 @@ package outbox
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +34,9 @@ type Store struct {
 	lost   prometheus.Counter
 	failed prometheus.Counter
 	all    []prometheus.Collector
+
+	mu    sync.Mutex
+	parts map[int32]bool // that are this worker's; true: the client knows where to read them
 }
 
 // NewStore opens the state file at path, which belongs to this process from
@@ -46,6 +48,7 @@ func NewStore(ctx context.Context, path string, so sqlite.Options, o Options) (*
 	}
 	s := &Store{
 		o:      o.withDefaults(),
+		parts:  map[int32]bool{},
 		saved:  counter("trailtide_store_alerts_total", "Alert states that were stored."),
 		lost:   counter("trailtide_store_lost_total", "Records of the alerts topic that retention removed before they were stored."),
 		failed: counter("trailtide_store_unreadable_total", "Records of the alerts and the control topic that could not be read."),
@@ -102,7 +105,9 @@ func (s *Store) Run(ctx context.Context) error {
 
 // alerts follows the alerts topic as a member of the store's group.
 func (s *Store) alerts(ctx context.Context) error {
-	cl, err := s.o.member(s.o.Names.StoreGroup(), kgo.AdjustFetchOffsetsFn(s.begin))
+	cl, err := s.o.member(s.o.Names.StoreGroup(),
+		kgo.OnPartitionsAssigned(s.assigned), kgo.OnPartitionsRevoked(s.gone), kgo.OnPartitionsLost(s.gone),
+		kgo.AdjustFetchOffsetsFn(s.begin))
 	if err != nil {
 		return err
 	}
@@ -145,38 +150,6 @@ func pause(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
-
-// begin tells the client where to read: where the file stands.
-func (s *Store) begin(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
-	positions, err := s.file.Positions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for topic, partitions := range offsets {
-		for id := range partitions {
-			if at, ok := offsetOf(positions[position("alerts", id)]); ok {
-				partitions[id] = kgo.NewOffset().At(at)
-			} else {
-				partitions[id] = kgo.NewOffset().AtStart()
-			}
-		}
-		offsets[topic] = partitions
-	}
-	return offsets, nil
-}
-
-func position(what string, partition int32) string {
-	return what + "/" + strconv.Itoa(int(partition))
-}
-
-func offsetOf(position []byte) (int64, bool) {
-	if len(position) != 8 {
-		return 0, false
-	}
-	return int64(binary.BigEndian.Uint64(position)), true
-}
-
-func positionOf(offset int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(offset)) }
 
 // save stores what was polled with where it stands, trying again while the
 // file fails. Then the group is told, which is for people only.

@@ -2,6 +2,8 @@ package outbox
 
 import (
 	"errors"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -78,5 +80,51 @@ func TestGapWhileBrokersRefuse(t *testing.T) {
 	}
 	if lost := w.metric("trailtide_outbox_lost_total"); lost != 0 {
 		t.Errorf("%v lost", lost)
+	}
+}
+
+// refuseOffset has the broker deny a member of a group its offset of partition
+// 0, once: the client does not ask again.
+func (f *fleet) refuseOffset() *kfake.FaultHandle {
+	return f.cluster.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.OffsetFetch}, Topic: f.names.Alerts(), Partitions: []int32{0}, Err: kerr.TopicAuthorizationFailed,
+		When: func(req kmsg.Request) bool {
+			groups := req.(*kmsg.OffsetFetchRequest).Groups
+			return len(groups) == 1 && groups[0].MemberID != nil
+		},
+	})
+}
+
+func TestOffsetRefusedToSink(t *testing.T) {
+	f := newFleet(t, 2, "soc")
+	w := f.open()
+	w.register(t, engine.FromOldest, "soc")
+	f.tell("a@0", "b@1")
+	refused := f.refuseOffset()
+	until(t, "both partitions", func() bool {
+		got, err := w.Read(t.Context(), "soc", 10)
+		if err != nil && !errors.Is(err, kerr.TopicAuthorizationFailed) {
+			t.Error(err)
+		}
+		return len(got) == 2
+	})
+	if refused.Hits() != 1 {
+		t.Errorf("%d offsets were refused", refused.Hits())
+	}
+}
+
+func TestOffsetRefusedToStore(t *testing.T) {
+	f := newFleet(t, 2)
+	path := filepath.Join(t.TempDir(), "alerts.db")
+	f.tell("a@0", "b@1")
+	for _, want := range [][]string{{"a", "b"}, {"a", "b", "c"}} { // a new file, and one that stands somewhere
+		refused := f.refuseOffset()
+		s, stop := f.store(path)
+		until(t, "alerts of both partitions", func() bool { return slices.Equal(stored(t, s), want) })
+		if refused.Hits() != 1 {
+			t.Errorf("%d offsets were refused", refused.Hits())
+		}
+		stop()
+		f.tell("c@0")
 	}
 }
