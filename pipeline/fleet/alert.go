@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -270,18 +269,11 @@ func (a *alertStage) confirmed(ctx context.Context) bool {
 // committed is the group's offset of partition p, once no transaction is open
 // that may change it; 0: there is none.
 func (a *alertStage) committed(ctx context.Context, p int) (int64, error) {
-	resp, err := kadm.NewClient(a.f.admin).FetchOffsets(kadm.RequireStable(ctx), a.f.o.Names.AlertGroup())
-	if err == nil {
-		err = resp.Error()
-	}
+	found, err := a.groupOffsets(ctx, int32(p)) //nolint:gosec // a count of partitions
 	if err != nil {
-		return 0, fmt.Errorf("%w: read the offsets of group %s: %w", engine.ErrUnavailable, a.f.o.Names.AlertGroup(), err)
+		return 0, fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
-	at, ok := resp.Lookup(a.f.o.Names.Repartition(), int32(p)) //nolint:gosec // a count of partitions
-	if !ok {
-		return 0, nil
-	}
-	return at.At, nil
+	return max(found[int32(p)], 0), nil //nolint:gosec // likewise
 }
 
 func (a *alertStage) pause(p int) {

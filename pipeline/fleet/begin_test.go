@@ -1,12 +1,15 @@
 package fleet
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/trailtide/trailtide/pipeline/engine"
 )
 
 // refuseOffsets refuses the alert group's offsets of partitions; nil: of all.
@@ -95,4 +98,23 @@ func TestRefusedOffsetHoldsNobodyUp(t *testing.T) {
 	produce(t, cl, events[1_500:])
 	alerts.waitFor(t, want)
 	eventually(t, "ready again", func() bool { return a.f.Ready() == nil && owned(a) == testPartitions })
+}
+
+// An offset that may not be read is none to go on from: what is committed would
+// be applied again.
+func TestRefusedOffsetIsNotAbsent(t *testing.T) {
+	t.Parallel()
+	c := testBroker(t)
+	w := start(t, c, "a", compile(t, busyRules))
+	eventually(t, "ready", func() bool { return w.f.Ready() == nil && owned(w) == testPartitions })
+	produce(t, testClient(t, c), testEvents(t, 53, 100))
+	settled(t, 100, w)
+	eventually(t, "a commit", func() bool {
+		at, err := w.f.alert.committed(t.Context(), 1)
+		return err == nil && at > 0
+	})
+	refuseOffsets(c, 1)
+	if at, err := w.f.alert.committed(t.Context(), 1); !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("offset %d, %v", at, err)
+	}
 }
