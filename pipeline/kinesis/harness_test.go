@@ -44,7 +44,7 @@ func quick(t *timing) {
 		perSecond: 1 << 40,
 		minGap:    time.Millisecond, maxGap: 20 * time.Millisecond, backoff: 2 * time.Millisecond, maxBackoff: 20 * time.Millisecond,
 		call: 5 * time.Second, subscribe: 25 * time.Millisecond, renew: 300 * time.Millisecond, silence: 2 * time.Second,
-		fresh: 500 * time.Millisecond, tick: 5 * time.Millisecond, lookGap: 5 * time.Millisecond, linger: 50 * time.Millisecond,
+		fresh: 500 * time.Millisecond, tick: 5 * time.Millisecond, lookGap: 5 * time.Millisecond, linger: 50 * time.Millisecond, keep: 400 * time.Millisecond,
 	}
 }
 

@@ -2,6 +2,7 @@ package kinesis
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -11,13 +12,16 @@ import (
 
 // serve reads one shard while its lease is held.
 func (s *Source) serve(ctx context.Context, l *lease.Lease) {
-	st := s.leased(l.Stream())
+	st, created := s.leased(l.Stream())
 	if st == nil {
 		return
 	}
 	name := partition(st.label, l.Shard())
 	pos, ok, err := s.take(ctx, st, name)
 	if err != nil {
+		if errors.Is(err, errPosition) {
+			s.keep(ctx, l)
+		}
 		s.untake(st, name)
 		return
 	}
@@ -35,6 +39,11 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	defer cancel()
 	r.cancel = cancel
 	s.mu.Lock()
+	if !st.listed || st.created != created { // it is gone, or another since
+		s.mu.Unlock()
+		s.untake(st, name)
+		return
+	}
 	s.enter(r)
 	if pos.kind == atTime {
 		s.setPosition(name, pos)
@@ -79,6 +88,18 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 		s.work.Go(func() { s.leave(r) })
 	} else {
 		s.drop(name)
+	}
+}
+
+// keep holds a lease whose shard cannot be read for a while, lest it is taken
+// all the time, or until another worker asks for it.
+func (s *Source) keep(ctx context.Context, l *lease.Lease) {
+	t := time.NewTimer(s.t.keep)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.Draining():
+	case <-ctx.Done():
 	}
 }
 

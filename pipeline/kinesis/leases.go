@@ -143,14 +143,22 @@ func (s *Source) runLeases(ctx context.Context) {
 	}
 }
 
-// leased finds the stream of a lease.
-func (s *Source) leased(key string) *stream {
+// leased finds the stream of a lease, and when it was made.
+func (s *Source) leased(key string) (*stream, int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, st := range s.streams {
 		if st.listed && st.leaseKey == key {
-			return st
+			return st, st.created
 		}
 	}
-	return nil
+	return nil, 0
+}
+
+// forgetLeases has no leases taken of a stream that is gone or another now,
+// before it is listed. The caller holds mu.
+func (st *stream) forgetLeases() {
+	if st.s.leases != nil && st.created != 0 {
+		st.s.leases.Forget(st.leaseKey)
+	}
 }

@@ -132,6 +132,7 @@ func (st *stream) describe(ctx context.Context) (time.Time, error) {
 		return now, nil
 	}
 	another := st.created != 0
+	st.forgetLeases()
 	st.created, st.streamARN = created, *d.StreamARN
 	st.leaseKey = st.keyOfLeases()
 	for id, pos := range st.committed {
@@ -160,6 +161,7 @@ func (st *stream) absent() {
 	}
 	st.log.Warn("a stream does not exist; it holds nothing back until there is one")
 	st.known = st.known || st.created != 0
+	st.forgetLeases()
 	st.forget()
 }
 

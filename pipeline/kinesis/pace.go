@@ -22,6 +22,7 @@ type timing struct {
 	fresh      time.Duration // how long ago a shard's end was seen at most for it to be live
 	tick       time.Duration // how often Read tells how the shards stand
 	lookGap    time.Duration // between two looks at a stream
+	keep       time.Duration // how long a lease is held whose shard's position cannot be read
 	linger     time.Duration // how long a finished shard holds the watermark for its children in other workers
 }
 
@@ -31,7 +32,7 @@ func (o *Options) timing() timing {
 		minGap:    210 * time.Millisecond, maxGap: 5 * time.Second,
 		backoff: 500 * time.Millisecond, maxBackoff: 10 * time.Second,
 		call: time.Minute, subscribe: 5100 * time.Millisecond, renew: 4*time.Minute + 45*time.Second, silence: 45 * time.Second,
-		fresh: 3*o.PollInterval + 2*time.Second, tick: time.Second, lookGap: time.Second, linger: 15 * time.Second,
+		fresh: 3*o.PollInterval + 2*time.Second, tick: time.Second, lookGap: time.Second, linger: 15 * time.Second, keep: time.Minute,
 	}
 	if o.Mode == modeFanOut {
 		t.fresh = 20 * time.Second

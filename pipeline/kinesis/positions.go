@@ -62,6 +62,9 @@ func (s *Source) take(ctx context.Context, st *stream, name string) (pos positio
 // trouble is over here, and nobody waits for its commits.
 func (s *Source) untake(st *stream, name string) {
 	st.fine(name)
+	s.mu.Lock()
+	delete(s.stays, name)
+	s.mu.Unlock()
 	s.drop(name)
 }
 

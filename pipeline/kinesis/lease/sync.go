@@ -115,6 +115,15 @@ func (c *Coordinator) clean(ctx context.Context, rows []row) {
 	}
 }
 
+// Forget has no lease of a stream taken before the next Sync of it, as where the
+// stream is not there: they count in nobody's fair share. Those that are
+// held go on until their readers return.
+func (c *Coordinator) Forget(stream string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.listings, stream)
+}
+
 // Retire deletes all leases of a stream that exists no more
 // ("account:stream:creationEpoch"). Those held here end. A table of one stream
 // cannot be retired: its keys do not tell the old stream from the new one.
