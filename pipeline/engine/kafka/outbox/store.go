@@ -36,7 +36,7 @@ type Store struct {
 	all    []prometheus.Collector
 
 	mu    sync.Mutex
-	parts map[int32]bool // that are this worker's; true: the client knows where to read them
+	parts map[int32]*storePart
 }
 
 // NewStore opens the state file at path, which belongs to this process from
@@ -48,7 +48,7 @@ func NewStore(ctx context.Context, path string, so sqlite.Options, o Options) (*
 	}
 	s := &Store{
 		o:      o.withDefaults(),
-		parts:  map[int32]bool{},
+		parts:  map[int32]*storePart{},
 		saved:  counter("trailtide_store_alerts_total", "Alert states that were stored."),
 		lost:   counter("trailtide_store_lost_total", "Records of the alerts topic that retention removed before they were stored."),
 		failed: counter("trailtide_store_unreadable_total", "Records of the alerts and the control topic that could not be read."),
@@ -157,21 +157,18 @@ func (s *Store) save(ctx context.Context, cl *kgo.Client, fetches kgo.Fetches) e
 	if fetches.NumRecords() == 0 {
 		return nil
 	}
-	positions, err := s.file.Positions(ctx)
-	if err != nil {
-		return fmt.Errorf("store alerts: %w", err)
-	}
 	tx, err := s.file.Begin(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("store alerts: %w", err)
 	}
 	saved := 0
+	stands := map[*storePart]int64{}
 	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
-		if len(f.Records) == 0 {
+		p, at := s.part(f.Partition)
+		if p == nil || len(f.Records) == 0 {
 			return
 		}
-		at, known := offsetOf(positions[position("alerts", f.Partition)])
-		if first := min(f.Records[0].Offset, f.LogStartOffset); known && first > at {
+		if first := min(f.Records[0].Offset, f.LogStartOffset); at >= 0 && first > at {
 			s.lost.Add(float64(first - at))
 			s.o.Log.Error("alerts are not in the store: retention removed them before they were stored",
 				zap.Int32("partition", f.Partition), zap.Int64("from_offset", at), zap.Int64("to_offset", first-1))
@@ -190,12 +187,17 @@ func (s *Store) save(ctx context.Context, cl *kgo.Client, fetches kgo.Fetches) e
 			tx.Alert(a, true, false)
 			saved++
 		}
-		last := f.Records[len(f.Records)-1].Offset + 1
-		tx.Position(position("alerts", f.Partition), positionOf(last))
+		stands[p] = f.Records[len(f.Records)-1].Offset + 1
+		tx.Position(position("alerts", f.Partition), positionOf(stands[p]))
 	})
 	if err := s.retry(ctx, tx.Commit); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	for p, at := range stands {
+		p.at = at
+	}
+	s.mu.Unlock()
 	s.saved.Add(float64(saved))
 	if err := cl.CommitRecords(ctx, fetches.Records()...); err != nil && ctx.Err() == nil {
 		s.o.Log.Debug("the store's group was not told where the file stands", zap.Error(err))

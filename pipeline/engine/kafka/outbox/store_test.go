@@ -126,6 +126,30 @@ func TestStoreFellOff(t *testing.T) {
 	stop()
 }
 
+// TestStoreWritesOn: what is stored does not wait for reading the file.
+func TestStoreWritesOn(t *testing.T) {
+	f := newFleet(t, 1)
+	path := filepath.Join(t.TempDir(), "alerts.db")
+	f.tell("a")
+	s, stop := f.store(path)
+	until(t, "one alert", func() bool { return len(stored(t, s)) == 1 })
+	if err := s.File().Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.tell("b")
+	f.tell("c")
+	saved := func() bool {
+		return metric(s.o.Registerer.(*prometheus.Registry), "trailtide_store_alerts_total") == 3
+	}
+	until(t, "alerts of a file that cannot be read", saved)
+	stop()
+	s, stop = f.store(path)
+	defer stop()
+	if got := stored(t, s); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("the file has %v", got)
+	}
+}
+
 // TestFollow: what is said reaches the book of every worker.
 func TestFollow(t *testing.T) {
 	f := newFleet(t, 1)
