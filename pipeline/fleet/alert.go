@@ -29,6 +29,7 @@ type alertStage struct {
 	mu     sync.Mutex
 	owners map[int]*owner
 	places map[int]*place // of the owners
+	last   map[int]*owner // the newest of each partition, which may be gone
 	joined bool
 	// unplaced is why partitions that have not begun could not, when last tried.
 	unplaced error
@@ -48,7 +49,7 @@ const (
 
 // newAlertStage joins the group. Partitions are owned from then on.
 func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) (*alertStage, error) {
-	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner), places: make(map[int]*place)}
+	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner), places: make(map[int]*place), last: make(map[int]*owner)}
 	opts, err := f.o.Client.KgoOpts()
 	if err != nil {
 		return nil, fmt.Errorf("make the alert stage's client: %w", err)
@@ -103,6 +104,7 @@ func (a *alertStage) run(ctx context.Context) {
 			n += len(p.Records)
 			a.mu.Lock()
 			o := a.owners[int(p.Partition)]
+			a.follow(&p.FetchPartition)
 			a.mu.Unlock()
 			if o != nil {
 				o.push(p.Records)
@@ -159,6 +161,10 @@ func (a *alertStage) assigned(ctx context.Context, _ *kgo.Client, got map[string
 	a.joined = true
 	for _, p := range got[a.f.o.Names.Repartition()] {
 		o := newOwner(a, int(p))
+		if before := a.last[o.p]; before != nil {
+			o.after = before.done
+		}
+		a.last[o.p] = o
 		a.owners[o.p], a.places[o.p] = o, &place{}
 		a.resume(o.p) // a pause outlasts the stay that it was made in
 		a.running.Go(func() {

@@ -16,6 +16,9 @@ import (
 type place struct {
 	begun   bool
 	refused bool // the client was refused the offset, and may not have told it yet
+	// next is the offset after the last record that was read, and before the first
+	// one the group's; negative: it has none.
+	next int64
 }
 
 // begin says where the partitions of a new assignment are read from. The client
@@ -61,9 +64,9 @@ func (a *alertStage) begin(ctx context.Context, offered map[string]map[int32]kgo
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.unplaced = nil
-	for p := range at {
+	for p, o := range at {
 		if pl := a.places[int(p)]; pl != nil {
-			pl.begun = true
+			pl.begun, pl.next = true, o.EpochOffset().Offset
 		}
 	}
 	return offered, nil
@@ -170,4 +173,20 @@ func (a *alertStage) placed() error {
 		}
 	}
 	return nil
+}
+
+// follow notes what was read of a partition, and tells of what retention removed
+// before. Aborted records leave gaps, too: only the log's start says what is gone.
+// The caller holds mu.
+func (a *alertStage) follow(p *kgo.FetchPartition) {
+	pl := a.places[int(p.Partition)]
+	if pl == nil {
+		return
+	}
+	if lost := p.LogStartOffset - pl.next; lost > 0 && pl.next >= 0 {
+		a.f.metrics.gone.Add(float64(lost))
+		a.f.log.Error("records of the repartition topic are lost: retention removed them before they were counted",
+			zap.Int32("partition", p.Partition), zap.Int64("from_offset", pl.next), zap.Int64("to_offset", p.LogStartOffset-1), zap.Int64("records", lost))
+	}
+	pl.next = p.Records[len(p.Records)-1].Offset + 1
 }

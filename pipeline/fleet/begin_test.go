@@ -4,12 +4,19 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/pipeline/repartition"
 )
 
 // refuseOffsets refuses the alert group's offsets of partitions; nil: of all.
@@ -116,5 +123,79 @@ func TestRefusedOffsetIsNotAbsent(t *testing.T) {
 	refuseOffsets(c, 1)
 	if at, err := w.f.alert.committed(t.Context(), 1); !errors.Is(err, engine.ErrUnavailable) || !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("offset %d, %v", at, err)
+	}
+}
+
+// What retention removes before it was counted is told and counted, once; reading
+// goes on with what there is.
+func TestRecordsLostToRetention(t *testing.T) {
+	t.Parallel()
+	const p = 1
+	rs := compile(t, busyRules)
+	for _, when := range []string{"before it begins", "while it reads"} {
+		t.Run(when, func(t *testing.T) {
+			t.Parallel()
+			c := testBroker(t)
+			cl := testClient(t, c)
+			core, logs := observer.New(zap.ErrorLevel)
+			registry := prometheus.NewRegistry()
+			observed := func(o *Options) { o.Log, o.Registerer = zap.New(core), registry }
+			w := start(t, c, "a", rs, observed)
+			produce(t, cl, testEvents(t, 54, 200))
+			settled(t, 200, w)
+			next := func() int64 { // where it reads on
+				w.f.alert.mu.Lock()
+				defer w.f.alert.mu.Unlock()
+				return w.f.alert.places[p].next
+			}
+			committed := func() int64 {
+				at, err := kadm.NewClient(cl).FetchOffsets(t.Context(), names.AlertGroup())
+				if err != nil {
+					t.Error(err)
+				}
+				o, _ := at.Lookup(names.Repartition(), p)
+				return o.At
+			}
+			log := func() *kfake.PartitionInfo { return c.PartitionInfo(names.Repartition(), p) }
+			eventually(t, "all is read", func() bool { return next() == log().HighWatermark && committed() > 0 })
+			from, back := committed, func() {}
+			if when == "before it begins" {
+				w.stop(t)
+			} else {
+				refused := c.Fault(kfake.Fault{
+					Keys: []kmsg.Key{kmsg.Fetch}, Topic: names.Repartition(), Partitions: []int32{p}, Count: -1, Err: kerr.NotLeaderForPartition,
+				})
+				from, back = next, refused.Remove
+				if err := refused.Wait(t.Context(), 3); err != nil {
+					t.Fatal(err)
+				}
+			}
+			marker := repartition.AppendMarker(nil, &repartition.Marker{Writer: "a", Written: time.Now().UnixNano()})
+			for range 5 {
+				if err := cl.ProduceSync(t.Context(), &kgo.Record{Topic: names.Repartition(), Partition: p, Value: marker}).FirstErr(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := c.DeleteRecords(names.Repartition(), p, -1); err != nil {
+				t.Fatal(err)
+			}
+			at := from()
+			lost := log().LogStartOffset - at
+			back()
+			if when == "before it begins" {
+				registry = prometheus.NewRegistry()
+				w = start(t, c, "b", rs, observed)
+			}
+			produce(t, cl, testEvents(t, 55, 200))
+			settled(t, 200, w)
+			eventually(t, "it reads on", func() bool { return owned(w) == testPartitions && next() > at+lost && next() == log().HighWatermark })
+			if got := gathered(t, registry, "trailtide_fleet_repartition_records_lost_total")[""]; got != float64(lost) || lost < 5 {
+				t.Errorf("%v records lost, want %d", got, lost)
+			}
+			told := logs.FilterMessageSnippet("retention removed them").All()
+			if len(told) != 1 || told[0].ContextMap()["from_offset"] != at || told[0].ContextMap()["records"] != lost {
+				t.Errorf("%v are told", told)
+			}
+		})
 	}
 }

@@ -12,7 +12,7 @@ import (
 type metrics struct {
 	owned                                    prometheus.Gauge
 	lags, keys, bytes, remembered, watermark *prometheus.GaugeVec
-	aborts, fenced, commits, dropped         prometheus.Counter
+	aborts, fenced, commits, dropped, gone   prometheus.Counter
 	restored                                 prometheus.Histogram
 }
 
@@ -41,6 +41,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fenced:     counter("match_fenced_total", "Transactional IDs of the match stage that another worker had taken over."),
 		commits:    counter("alert_commits_total", "Commits of the alert stage."),
 		dropped:    counter("results_dropped_total", "Source partitions whose results of an interval were left to their new holder."),
+		gone:       counter("repartition_records_lost_total", "Records of the repartition topic that retention removed before they were counted."),
 		restored: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: space, Subsystem: sub, Name: "takeover_seconds", Help: "Time from an assignment of a partition until it counts.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 14),
