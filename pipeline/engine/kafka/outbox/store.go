@@ -33,6 +33,7 @@ type Store struct {
 	saved  prometheus.Counter
 	lost   prometheus.Counter
 	failed prometheus.Counter
+	lag    *prometheus.GaugeVec
 	all    []prometheus.Collector
 
 	mu    sync.Mutex
@@ -52,8 +53,12 @@ func NewStore(ctx context.Context, path string, so sqlite.Options, o Options) (*
 		saved:  counter("trailtide_store_alerts_total", "Alert states that were stored."),
 		lost:   counter("trailtide_store_lost_total", "Records of the alerts topic that retention removed before they were stored."),
 		failed: counter("trailtide_store_unreadable_total", "Records of the alerts and the control topic that could not be read."),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "trailtide_store_lag_records",
+			Help: "Records of the alerts topic that are not stored yet, for the partitions that this worker stores.",
+		}, []string{"partition"}),
 	}
-	s.all = []prometheus.Collector{s.saved, s.lost, s.failed}
+	s.all = []prometheus.Collector{s.saved, s.lost, s.failed, s.lag}
 	file, err := sqlite.Open(ctx, path, so)
 	if err != nil {
 		return nil, err
@@ -173,6 +178,10 @@ func (s *Store) save(ctx context.Context, cl *kgo.Client, fetches kgo.Fetches) e
 			s.o.Log.Error("alerts are not in the store: retention removed them before they were stored",
 				zap.Int32("partition", f.Partition), zap.Int64("from_offset", at), zap.Int64("to_offset", first-1))
 		}
+		if at < 0 {
+			at = f.Records[0].Offset
+		}
+		s.observe(f.Partition, at, f.HighWatermark)
 		for _, r := range f.Records {
 			if r.Attrs.IsControl() || header(r, "save") == "0" {
 				continue
@@ -198,6 +207,11 @@ func (s *Store) save(ctx context.Context, cl *kgo.Client, fetches kgo.Fetches) e
 		p.at = at
 	}
 	s.mu.Unlock()
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		if p, at := s.part(f.Partition); p != nil && len(f.Records) > 0 {
+			s.observe(f.Partition, at, f.HighWatermark)
+		}
+	})
 	s.saved.Add(float64(saved))
 	if err := cl.CommitRecords(ctx, fetches.Records()...); err != nil && ctx.Err() == nil {
 		s.o.Log.Debug("the store's group was not told where the file stands", zap.Error(err))

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -147,6 +148,35 @@ func TestStoreWritesOn(t *testing.T) {
 	defer stop()
 	if got := stored(t, s); !slices.Equal(got, []string{"a", "b", "c"}) {
 		t.Errorf("the file has %v", got)
+	}
+}
+
+// TestStoreLag: alerts that the file does not take show.
+func TestStoreLag(t *testing.T) {
+	f := newFleet(t, 1)
+	path := filepath.Join(t.TempDir(), "alerts.db")
+	f.tell("a")
+	s, stop := f.store(path)
+	defer stop()
+	lag := func() float64 { return metric(s.o.Registerer.(*prometheus.Registry), "trailtide_store_lag_records") }
+	until(t, "one alert", func() bool { return len(stored(t, s)) == 1 && lag() == 0 })
+	other, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	held, err := other.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.tell("b", "c")
+	until(t, "two alerts and a marker of lag", func() bool { return lag() >= 3 })
+	if err := held.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "no lag", func() bool { return lag() == 0 })
+	if got := stored(t, s); len(got) != 3 {
+		t.Errorf("stored %v", got)
 	}
 }
 

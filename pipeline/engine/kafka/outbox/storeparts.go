@@ -31,6 +31,7 @@ func (s *Store) gone(_ context.Context, _ *kgo.Client, lost map[string][]int32) 
 	for _, ids := range lost {
 		for _, id := range ids {
 			delete(s.parts, id)
+			s.lag.DeleteLabelValues(strconv.Itoa(int(id)))
 		}
 	}
 }
@@ -43,6 +44,11 @@ func (s *Store) part(id int32) (p *storePart, at int64) {
 		at = p.at
 	}
 	return p, at
+}
+
+// observe shows how far the file is behind the end of a partition.
+func (s *Store) observe(id int32, at, end int64) {
+	s.lag.WithLabelValues(strconv.Itoa(int(id))).Set(float64(max(end-at, 0)))
 }
 
 // begin tells the client where to read: where the file stands. The client leaves
