@@ -24,9 +24,16 @@ type step struct {
 // drain applies what is queued.
 func (o *owner) drain() error {
 	for records := o.pop(); records != nil; records = o.pop() {
-		for _, r := range records {
+		for i, r := range records {
 			if err := o.take(r); err != nil {
+				o.unpop(records[i:])
 				return err
+			}
+			if o.held >= maxHeld {
+				if err := o.commit(); err != nil {
+					o.unpop(records[i+1:])
+					return err
+				}
 			}
 		}
 		due := o.matches && o.a.f.o.Now().Sub(o.opened) >= o.a.f.o.CommitEvery
@@ -67,6 +74,7 @@ func (o *owner) take(r *kgo.Record) error {
 		return fmt.Errorf("record %s@%d: %w", o.name, r.Offset, err)
 	}
 	o.next = r.Offset + 1
+	o.held += len(r.Value)
 	if err != nil {
 		o.log.Error("a record cannot be read and goes to the dead letter", zap.Int64("offset", r.Offset), zap.Error(err))
 		st := step{offset: r.Offset, bad: err, raw: r.Value}
@@ -88,7 +96,7 @@ func (o *owner) begin() error {
 	return o.retry("begin a transaction", func() error {
 		err := o.stage.Begin(o.hold, o.a.f.o.Now())
 		if err == nil {
-			o.open, o.opened = true, o.a.f.o.Now()
+			o.open, o.flushed, o.opened = true, false, o.a.f.o.Now()
 		}
 		return err
 	})
@@ -151,7 +159,7 @@ func (o *owner) commit() error {
 	o.a.f.worker.RecordCounts(&counts)
 	o.a.f.metrics.commits.Inc()
 	clear(o.interval)
-	o.interval, o.open, o.matches = o.interval[:0], false, false
+	o.interval, o.held, o.open, o.matches = o.interval[:0], 0, false, false
 	o.show()
 	return nil
 }
@@ -160,13 +168,16 @@ func (o *owner) commit() error {
 func (o *owner) try() error {
 	return o.retry("commit", func() error {
 		t := o.stage.Txn()
-		if err := o.stage.Flush(o.hold); err != nil {
-			if !errors.Is(err, engine.ErrUnavailable) {
-				return err
+		if !o.flushed { // else Kafka was away for the commit itself
+			if err := o.stage.Flush(o.hold); err != nil {
+				if !errors.Is(err, engine.ErrUnavailable) {
+					return err
+				}
+				return errors.Join(fmt.Errorf("%w: %w", engine.ErrAborted, err), t.Abort(o.hold))
 			}
-			return errors.Join(fmt.Errorf("%w: %w", engine.ErrAborted, err), t.Abort(o.hold))
+			t.Position(o.name, enginekafka.Position(o.next))
+			o.flushed = true
 		}
-		t.Position(o.name, enginekafka.Position(o.next))
 		return t.Commit(o.hold)
 	})
 }
@@ -178,8 +189,8 @@ func (o *owner) retry(doing string, f func() error) error {
 	for {
 		err := f()
 		if !errors.Is(err, engine.ErrUnavailable) || errors.Is(err, engine.ErrAborted) {
-			if failing && err == nil {
-				o.log.Info("Kafka is back; the partition goes on", zap.String("doing", doing))
+			if failing {
+				o.log.Info("Kafka is back; the partition goes on", zap.String("doing", doing), zap.Error(err))
 				o.a.f.trouble(o.name, nil)
 			}
 			return err

@@ -31,11 +31,13 @@ type owner struct {
 	leave   context.Context // ends when it is to be given up after a last commit
 	leaving context.CancelFunc
 	done    chan struct{}
-	gone    atomic.Bool // the group has taken it away: nothing may be committed
+	after   <-chan struct{} // closed when an owner before has let go of the partition; nil: there was none
+	gone    atomic.Bool     // the group has taken it away: nothing may be committed
 
 	mu     sync.Mutex
 	queue  [][]*kgo.Record
-	queued int
+	queued int // records
+	bytes  int // of their values
 	paused bool
 	wake   chan struct{}
 
@@ -43,8 +45,10 @@ type owner struct {
 	stage    *alerting.Stage
 	times    *sourceTimes
 	interval []step
+	held     int   // bytes of the interval's records
 	next     int64 // offset after the last applied record
 	open     bool
+	flushed  bool // the open transaction has all of the interval's changes
 	opened   time.Time
 	matches  bool // the interval has more than time markers
 	wait     backoff
@@ -55,12 +59,16 @@ type owner struct {
 }
 
 const (
-	// highWater is how many queued records stop the reading of a partition,
-	// lowWater how many let it go on.
+	// highWater and highBytes are how much is queued before the reading of a
+	// partition stops, lowWater and lowBytes what lets it go on.
 	highWater = 20_000
 	lowWater  = 5_000
-	// maxInterval is how many records a commit covers at most.
+	highBytes = 16 << 20
+	lowBytes  = 4 << 20
+	// maxInterval is how many records a commit covers at most, maxHeld how many
+	// bytes, but for the last record.
 	maxInterval = 10_000
+	maxHeld     = 8 << 20
 	// markersEvery is the longest interval with nothing but time markers.
 	markersEvery = time.Second
 )
@@ -80,15 +88,36 @@ func (o *owner) push(records []*kgo.Record) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue = append(o.queue, records)
-	o.queued += len(records)
-	if o.queued > highWater && !o.paused {
+	o.count(records, 1)
+	if !o.paused && (o.queued > highWater || o.bytes > highBytes) {
 		o.paused = true
 		o.a.pause(o.p)
 	}
+	o.rouse()
+}
+
+// count adds records to what is queued, or takes them out of it. The caller holds mu.
+func (o *owner) count(records []*kgo.Record, sign int) {
+	o.queued += sign * len(records)
+	for _, r := range records {
+		o.bytes += sign * len(r.Value)
+	}
+}
+
+// rouse has the owner's goroutine look at the queue.
+func (o *owner) rouse() {
 	select {
 	case o.wake <- struct{}{}:
 	default:
 	}
+}
+
+// unpop puts records that were not applied back to where they were.
+func (o *owner) unpop(records []*kgo.Record) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = slices.Insert(o.queue, 0, records)
+	o.count(records, 1)
 }
 
 // pop takes the oldest queued records, nil if there are none.
@@ -101,8 +130,8 @@ func (o *owner) pop() []*kgo.Record {
 	records := o.queue[0]
 	o.queue[0] = nil
 	o.queue = o.queue[1:]
-	o.queued -= len(records)
-	if o.queued < lowWater && o.paused {
+	o.count(records, -1)
+	if o.paused && o.queued < lowWater && o.bytes < lowBytes {
 		o.paused = false
 		o.a.resume(o.p)
 	}
@@ -113,6 +142,13 @@ func (o *owner) pop() []*kgo.Record {
 func (o *owner) run() error {
 	defer close(o.done)
 	defer o.release()
+	if o.after != nil { // it would let go of what this one takes
+		select {
+		case <-o.after:
+		case <-o.leave.Done():
+			return nil
+		}
+	}
 	if n := o.a.f.o.Partitions; o.p >= n {
 		return fmt.Errorf("topic %s has a partition %d, and %d partitions are configured: matches of a key would be counted in two places; "+
 			"either configure the number that the topic was made with, or begin a new set of topics under another prefix", o.a.f.o.Names.Repartition(), o.p, n)
@@ -162,6 +198,7 @@ func (o *owner) work() error {
 			return err
 		}
 	}
+	o.rouse() // for what was queued meanwhile
 	tick := time.NewTicker(o.a.f.o.CommitEvery)
 	defer tick.Stop()
 	for {

@@ -124,11 +124,40 @@ func TestPartitionsComeAndGo(t *testing.T) {
 	now := at.Add(2 * time.Minute)
 	marker(now, []string{"a", "b"}, part("a", now), part("b", now))
 	want("it is gone, for a moment", at.Add(30*time.Second), true)
-	now = now.Add(forgetSourceAfter)
-	marker(now, []string{"a", "b"}, part("a", now), part("b", now))
+	for end := now.Add(forgetSourceAfter); now.Before(end); {
+		now = now.Add(existsEvery)
+		marker(now, []string{"a", "b"}, part("a", now), part("b", now))
+	}
 	want("gone for long", now, true)
 	now = now.Add(time.Minute)
 	times.apply(s, &repartition.Marker{Written: now.UnixNano(), Closed: []string{"b"}, Parts: []repartition.Part{part("a", now)}})
 	s.Advance(true)
 	want("finished", now, true)
+}
+
+// While nobody lists anything, nothing is gone from the lists: after such a pause
+// the partitions are taken one by one, and none may be forgotten for the first.
+func TestPartitionsAreKeptOverAPauseOfAllWorkers(t *testing.T) {
+	s := newTestStage(t)
+	times := newSourceTimes()
+	at := time.Unix(1_700_000_000, 0)
+	marker := func(now time.Time, exists ...string) {
+		m := &repartition.Marker{Written: now.UnixNano(), Exists: exists}
+		for _, name := range exists {
+			m.Parts = append(m.Parts, repartition.Part{Name: name, Reached: now.UnixNano(), Live: true})
+		}
+		times.apply(s, m)
+		s.Advance(times.live(s))
+	}
+	marker(at, "a", "b")
+	marker(at.Add(existsEvery), "a", "b")
+	later := at.Add(2 * forgetSourceAfter)
+	marker(later, "a")
+	if got := time.Unix(0, s.Watermark()); got.After(at.Add(existsEvery)) {
+		t.Errorf("the watermark leaps to %s over what is not read yet", got.UTC())
+	}
+	marker(later.Add(existsEvery), "a", "b")
+	if got := time.Unix(0, s.Watermark()); !got.Equal(later.Add(existsEvery - time.Nanosecond)) {
+		t.Errorf("the watermark is %s when both go on", got.UTC())
+	}
 }

@@ -12,7 +12,8 @@ import (
 type sourceTimes struct {
 	lives map[string]bool
 	seen  map[string]int64 // when a list of partitions last had it; wall clock of the markers
-	lists int64            // when the first list came; 0: none yet
+	lists int64            // since when lists come without a long pause; 0: none yet
+	last  int64            // when the last one came
 }
 
 // forgetSourceAfter is after how long a source partition that no list has holds
@@ -58,9 +59,10 @@ func (t *sourceTimes) close(s *alerting.Stage, name string) {
 
 // forget closes partitions that no list has had for long.
 func (t *sourceTimes) forget(s *alerting.Stage, now int64) {
-	if t.lists == 0 {
-		t.lists = now
+	if t.lists == 0 || now-t.last > 2*int64(existsEvery) {
+		t.lists = now // nobody could be seen meanwhile
 	}
+	t.last = max(t.last, now)
 	for _, name := range s.Partitions() {
 		if last := max(t.seen[name], t.lists); now-last > int64(forgetSourceAfter) {
 			t.close(s, name)
