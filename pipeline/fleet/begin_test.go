@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/trailtide/trailtide/pipeline/engine"
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/topics"
 	"github.com/trailtide/trailtide/pipeline/repartition"
 )
 
@@ -67,9 +68,7 @@ func TestRefusedOffsetIsWaitedOut(t *testing.T) {
 			w := start(t, c, "a", rs, quiet)
 			unplaced(t, w)
 			produce(t, cl, events[read:])
-			if err := refused.Wait(t.Context(), 5); err != nil {
-				t.Fatal(err)
-			}
+			eventually(t, "it tries on", func() bool { return refused.Hits() >= 5 })
 			unplaced(t, w)
 			refused.Remove()
 			alerts.waitFor(t, want)
@@ -166,9 +165,7 @@ func TestRecordsLostToRetention(t *testing.T) {
 					Keys: []kmsg.Key{kmsg.Fetch}, Topic: names.Repartition(), Partitions: []int32{p}, Count: -1, Err: kerr.NotLeaderForPartition,
 				})
 				from, back = next, refused.Remove
-				if err := refused.Wait(t.Context(), 3); err != nil {
-					t.Fatal(err)
-				}
+				eventually(t, "nothing is fetched", func() bool { return refused.Hits() >= 3 })
 			}
 			marker := repartition.AppendMarker(nil, &repartition.Marker{Writer: "a", Written: time.Now().UnixNano()})
 			for range 5 {
@@ -198,4 +195,30 @@ func TestRecordsLostToRetention(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A worker that has no partition has nothing that it fails to read: an
+// interruption of its membership is over when it is a member again.
+func TestReadyWithoutPartitions(t *testing.T) {
+	t.Parallel()
+	rs := compile(t, busyRules)
+	c := testBroker(t)
+	one := topics.Names{Prefix: "one"}
+	if _, _, err := topics.Create(t.Context(), kadm.NewClient(testClient(t, c)), topics.Options{
+		Names: one, Partitions: 1, Replication: 1, Positions: true,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	small := func(o *Options) { o.Names, o.Partitions = one, 1 }
+	workers := []*running{start(t, c, "a", rs, quiet, small), start(t, c, "b", rs, quiet, small)}
+	ready := func() bool { return workers[0].f.Ready() == nil && workers[1].f.Ready() == nil }
+	eventually(t, "ready", ready)
+	refused := c.Fault(kfake.Fault{
+		Keys: []kmsg.Key{kmsg.Heartbeat, kmsg.JoinGroup}, Group: one.AlertGroup(), Count: -1, Err: kerr.GroupAuthorizationFailed,
+	})
+	for _, w := range workers {
+		eventually(t, "it says that it is not ready", func() bool { return w.f.Ready() != nil })
+	}
+	refused.Remove()
+	eventually(t, "ready again", ready)
 }
