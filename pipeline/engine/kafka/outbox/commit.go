@@ -39,9 +39,11 @@ func (c *consumer) commit(ctx context.Context, p *partition, letters []letter) e
 			}
 			c.mu.Unlock()
 			return nil
+		case tooLarge(err) && c.shorten(p, letters):
+			continue
 		case !errors.Is(err, engine.ErrAborted):
 			return fmt.Errorf("store the place of sink %s: %w", c.sink, err)
-		case n == tries:
+		case n >= tries:
 			c.mu.Lock()
 			c.broken = err
 			c.mu.Unlock()

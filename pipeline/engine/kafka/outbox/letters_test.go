@@ -1,9 +1,14 @@
 package outbox
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/trailtide/trailtide/pipeline/engine"
 	enginekafka "github.com/trailtide/trailtide/pipeline/engine/kafka"
@@ -55,4 +60,38 @@ func TestLettersComeBack(t *testing.T) {
 	if d := cmp.Diff([]engine.InvalidEvent{want}, events); d != "" {
 		t.Errorf("(-written +read)\n%s", d)
 	}
+}
+
+// A letter that is too large holds nothing up: it goes without its alert.
+func TestLargeLetters(t *testing.T) {
+	f := newFleet(t, 1, "soc")
+	w := f.open()
+	w.register(t, engine.FromOldest, "soc")
+	f.tell("a", "b", "c")
+	entries := w.read(t, "soc", "a", "b", "c")
+	body := func(n int) []byte { return fmt.Appendf(nil, `{"x":"%s"}`, strings.Repeat("x", n)) }
+	var dead []engine.DeadLetter
+	for i, n := range []int{10, 5 << 20} { // the second is too large for the producer
+		dead = append(dead, engine.DeadLetter{Seq: entries[i].Seq, AlertID: entries[i].Alert.AlertID, Sink: "soc", Reason: "no", Body: body(n)})
+	}
+	w.done(t, "soc", entries[1].Seq, dead...)
+	// A broker may take even less.
+	refused := f.cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: f.names.Dead("soc"), Err: kerr.MessageTooLarge})
+	w.done(t, "soc", entries[2].Seq, engine.DeadLetter{Seq: entries[2].Seq, AlertID: "c", Sink: "soc", Reason: "never", Body: body(20)})
+	if refused.Hits() != 1 {
+		t.Errorf("%d letters were refused", refused.Hits())
+	}
+	var got []letter
+	for _, l := range f.letters("soc") {
+		got = append(got, letter{AlertID: l.AlertID, Reason: l.Reason, Alert: l.Alert})
+	}
+	want := []letter{
+		{AlertID: "a", Reason: "no", Alert: body(10)},
+		{AlertID: "b", Reason: "no (the alert, 5242888 bytes, is left out: too large for a dead letter)"},
+		{AlertID: "c", Reason: "never (the alert, 28 bytes, is left out: too large for a dead letter)"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	w.empty(t, "soc")
 }
