@@ -13,7 +13,7 @@ import (
 // serve reads one shard while its lease is held.
 func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	st, created := s.leased(l.Stream())
-	if st == nil {
+	if st == nil || l.Created() != 0 && l.Created() != created {
 		return
 	}
 	name := partition(st.label, l.Shard())

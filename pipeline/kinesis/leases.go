@@ -30,11 +30,16 @@ func (st *stream) keyOfLeases() string {
 	if len(st.s.streams) == 1 {
 		return ""
 	}
+	return st.fullName() + ":" + strconv.FormatInt(st.created/1000, 10)
+}
+
+// fullName is the stream's name with its account. The caller holds mu.
+func (st *stream) fullName() string {
 	account := ""
 	if a, err := arn.Parse(st.streamARN); err == nil {
 		account = a.AccountID
 	}
-	return account + ":" + st.target.name + ":" + strconv.FormatInt(st.created/1000, 10)
+	return account + ":" + st.target.name
 }
 
 // syncWanted yields when the coordinator wants the shards listed; never without one.
@@ -55,7 +60,7 @@ func (st *stream) syncLeases(ctx context.Context, listed []types.Shard) error {
 		return err
 	}
 	s.mu.Lock()
-	l := lease.Listing{Stream: st.leaseKey, Start: lease.TrimHorizon}
+	l := lease.Listing{Stream: st.leaseKey, Name: st.fullName(), Created: st.created, Start: lease.TrimHorizon}
 	s.mu.Unlock()
 	switch {
 	case !s.o.startTime().IsZero():

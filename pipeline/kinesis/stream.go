@@ -298,39 +298,3 @@ func (st *stream) look() {
 	default:
 	}
 }
-
-// trouble notes that who cannot read; said once until all of the stream can be
-// read again.
-func (st *stream) trouble(who any, err error) {
-	s := st.s
-	s.metrics.failures.Inc()
-	if refused(err) {
-		s.conn.forget()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, ok := who.(*reading); ok && r.over {
-		return
-	}
-	if len(st.failing) == 0 {
-		st.log.Error("a stream cannot be read; trying on", zap.Error(err))
-	}
-	st.failing[who] = err
-}
-
-// fine notes that who can read.
-func (st *stream) fine(who any) {
-	st.s.mu.Lock()
-	defer st.s.mu.Unlock()
-	st.fineLocked(who)
-}
-
-func (st *stream) fineLocked(who any) {
-	if st.failing[who] == nil {
-		return
-	}
-	delete(st.failing, who)
-	if len(st.failing) == 0 {
-		st.log.Info("the stream can be read again")
-	}
-}

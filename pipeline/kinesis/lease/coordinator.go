@@ -189,6 +189,8 @@ func (c *Coordinator) round(ctx, work context.Context, serve func(context.Contex
 	if err != nil {
 		return false, false, err
 	}
+	rows, others := ours(rows, listings)
+	c.wantUnjudged(others, now)
 	c.board.observe(rows, now)
 	held, draining := map[string]bool{}, map[string]bool{}
 	mine := map[string]*Lease{}

@@ -105,10 +105,11 @@ func (cl *cluster) checkExclusive() {
 		w.mu.Lock()
 		for key, l := range w.reading {
 			if l.Valid() {
-				if other, ok := holder[key]; ok {
-					cl.t.Errorf("%s is held by %s and %s", key, other, w.ID())
+				of := fmt.Sprint(key, " of the stream of ", l.Created())
+				if other, ok := holder[of]; ok {
+					cl.t.Errorf("%s is held by %s and %s", of, other, w.ID())
 				}
-				holder[key] = w.ID()
+				holder[of] = w.ID()
 			}
 		}
 		w.mu.Unlock()

@@ -14,7 +14,7 @@ var (
 	errHandOver = errors.New("lease: the time to hand it over is up")
 	errExpired  = errors.New("lease: it could not be renewed in time")
 	errTaken    = errors.New("lease: another worker has it")
-	errRetired  = errors.New("lease: its stream is no more")
+	errDeleted  = errors.New("lease: it was deleted")
 )
 
 // begin starts serving a lease that was written as mine by a call that began at since.
@@ -139,6 +139,10 @@ func (c *Coordinator) renew(l *Lease, served <-chan struct{}) bool {
 				l.renewed(first, c.valid(), r.counter, r.checkpoint, false)
 				return true
 			}
+			if err == nil && !ok {
+				c.lose(l, errDeleted)
+				return false
+			}
 			if err == nil {
 				c.lose(l, fmt.Errorf("%w: %q", errTaken, r.owner))
 				return false
@@ -161,7 +165,7 @@ func (c *Coordinator) renew(l *Lease, served <-chan struct{}) bool {
 // giveUp writes the last checkpoint and that the lease is nobody's, if it is
 // still mine. What cannot be written in time expires.
 func (c *Coordinator) giveUp(ctx context.Context, l *Lease) {
-	if cause := context.Cause(l.ctx); errors.Is(cause, errTaken) || errors.Is(cause, errRetired) {
+	if cause := context.Cause(l.ctx); errors.Is(cause, errTaken) || errors.Is(cause, errDeleted) {
 		return
 	}
 	l.mu.Lock()
@@ -197,7 +201,10 @@ func (c *Coordinator) giveUp(ctx context.Context, l *Lease) {
 			r, ok, getErr := c.store.get(ctx, l.Key())
 			switch {
 			case getErr != nil:
-			case !ok || r.counter != l.counter+1 || r.owner != "" && r.owner != c.id:
+			case !ok:
+				c.lose(l, errDeleted)
+				return
+			case r.counter != l.counter+1 || r.owner != "" && r.owner != c.id:
 				c.lose(l, errTaken)
 				return
 			case r.owner == "": // an attempt of this loop
@@ -221,6 +228,7 @@ func (c *Coordinator) giveUp(ctx context.Context, l *Lease) {
 // parent of it has none: that parent may not be listed yet, and Sync makes its lease first.
 func (c *Coordinator) makeChild(ctx context.Context, l *Lease, child Shard) error {
 	r := newRow(l.Stream(), child, TrimHorizon)
+	r.of = l.taken.of
 	for _, p := range r.parents {
 		if p == l.Shard() {
 			continue
@@ -230,7 +238,7 @@ func (c *Coordinator) makeChild(ctx context.Context, l *Lease, child Shard) erro
 			return err
 		}
 	}
-	_, err := c.store.create(ctx, r)
+	_, err := c.store.create(ctx, r, identity{})
 	return err
 }
 

@@ -39,6 +39,10 @@ func (l *Lease) Shard() string { return l.taken.shard }
 // Key is the row's leaseKey.
 func (l *Lease) Key() string { return l.taken.key }
 
+// Created is when the stream was made that the lease is of, in Unix
+// milliseconds; 0: the row does not say.
+func (l *Lease) Created() int64 { return l.taken.of.created }
+
 // Parents are the IDs of the shard's parents, all of them read to their ends
 // or trimmed.
 func (l *Lease) Parents() []string { return slices.Clone(l.taken.parents) }

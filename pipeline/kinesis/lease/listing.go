@@ -8,6 +8,7 @@ import (
 // listing is what the last Sync was told of a stream.
 type listing struct {
 	shards map[string]Shard
+	of     identity
 	after  time.Time // the stream was listed after that; zero: unknown
 }
 
@@ -56,6 +57,7 @@ func (l listing) leasable(r row, rows map[string]row, first time.Time, finished 
 // family answers questions about the shards of a stream and their leases.
 type family struct {
 	start    string
+	of       identity
 	stream   string
 	listed   map[string]Shard
 	rows     map[string]row // by shard
@@ -142,9 +144,15 @@ func (f *family) missing() [][]row {
 		for len(generations) <= depth[id] {
 			generations = append(generations, nil)
 		}
-		generations[depth[id]] = append(generations[depth[id]], newRow(f.stream, s, start))
+		generations[depth[id]] = append(generations[depth[id]], f.newRow(s, start))
 	}
 	return slices.DeleteFunc(generations, func(g []row) bool { return len(g) == 0 })
+}
+
+func (f *family) newRow(s Shard, start string) row {
+	r := newRow(f.stream, s, start)
+	r.of = f.of
+	return r
 }
 
 // startOf is where a listed shard's new lease starts; "": it needs none.

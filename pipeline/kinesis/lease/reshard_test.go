@@ -106,15 +106,18 @@ func TestSeveralStreamsShareATable(t *testing.T) {
 		if got := len(w.keys()); got != 2 {
 			t.Errorf("%d leases held; want 2", got)
 		}
-		if err := w.Retire(t.Context(), ""); err == nil {
-			t.Error("a table of one stream was retired")
-		}
-		if err := w.Retire(t.Context(), cl.listing.Stream); err != nil {
+		// It is deleted and made again.
+		const next = "111122223333:trail:1700000500"
+		w.Forget(cl.listing.Stream)
+		if err := w.Sync(t.Context(), Listing{Stream: next, Name: "111122223333:trail", Created: 1700000500123, Start: Latest, Shards: open(1)}); err != nil {
 			t.Fatal(err)
 		}
-		cl.until(10*time.Second, "their end", cl.holds(w, 0))
-		if n := len(cl.db.Items(testTable)); n != 1 {
-			t.Errorf("%d leases are left; want the other stream's", n)
+		cl.until(time.Minute, "the new lease", func() bool { return slices.Equal(w.keys(), []string{next + ":" + shardID(0)}) })
+		if n := len(cl.db.Items(testTable)); n != 2 {
+			t.Errorf("%d leases are left; want the new one and the other stream's", n)
+		}
+		if at := w.lease(next + ":" + shardID(0)).Start().Sequence; at != TrimHorizon {
+			t.Errorf("it starts at %s", at)
 		}
 	})
 }

@@ -26,6 +26,8 @@ const (
 	attrEntityType  = "entityType" // of newer KCLs, which keep other things in the table, too
 	// attrHandOver is our own: the worker that asked for the lease. The KCL leaves it alone.
 	attrHandOver = "handOverTo"
+	// attrOf is ours, too: the stream as identity writes it.
+	attrOf = "ofStream"
 )
 
 // pendingAttributes are what the KCL means to checkpoint next; a newer checkpoint voids them.
@@ -42,6 +44,7 @@ type row struct {
 	switches           int64
 	parents, children  []string
 	startHash, endHash string
+	of                 identity // zero: it does not say
 }
 
 // parseRow answers false for an item that is something else than a lease.
@@ -53,6 +56,9 @@ func parseRow(i item) (row, bool, error) {
 		startHash: text(i, attrStartHash), endHash: text(i, attrEndHash),
 	}
 	r.stream, r.shard = splitKey(r.key)
+	if of, ok := parseIdentity(text(i, attrOf)); ok {
+		r.of = of
+	}
 	if kind := text(i, attrEntityType); kind != "" && kind != "LEASE" {
 		return r, false, nil
 	}
@@ -89,6 +95,9 @@ func (r row) item() item {
 	}
 	if r.startHash != "" && r.endHash != "" {
 		i[attrStartHash], i[attrEndHash] = str(r.startHash), str(r.endHash)
+	}
+	if r.of.known() {
+		i[attrOf] = str(r.of.String())
 	}
 	return i
 }

@@ -58,6 +58,11 @@ type Listing struct {
 	// Stream is "" for a table of one stream (lease key = shard ID), or
 	// "account:stream:creationEpoch" (lease key = that + ":" + shard ID).
 	Stream string
+	// Name is "account:stream", and Created when the stream was made (Unix
+	// milliseconds). By both the leases of a stream that was deleted and made
+	// again are told from those before. Without them none are.
+	Name    string
+	Created int64
 	// Start is where shards begin that have no leased ancestor: TrimHorizon
 	// (default), Latest (then closed ones are left out) or AtTimestamp.
 	Start  string

@@ -71,13 +71,23 @@ func (s *store) get(ctx context.Context, key string) (row, bool, error) {
 	return parseRow(out.Item)
 }
 
-// create answers false where the lease exists.
-func (s *store) create(ctx context.Context, r row) (bool, error) {
-	_, err := s.table.PutItem(ctx, &dynamodb.PutItemInput{
+// create answers false where the lease exists. One of the stream old, which is
+// no more, is replaced.
+func (s *store) create(ctx context.Context, r row, old identity) (bool, error) {
+	u := newUpdate(r.key)
+	if old.known() {
+		u.is(attrOf, str(old.String()))
+	} else {
+		u.absent(attrKey)
+	}
+	in := &dynamodb.PutItemInput{
 		TableName: &s.name, Item: r.item(),
-		ConditionExpression:      aws.String("attribute_not_exists(#k)"),
-		ExpressionAttributeNames: map[string]string{"#k": attrKey},
-	})
+		ConditionExpression: aws.String(strings.Join(u.conditions, " AND ")), ExpressionAttributeNames: u.names,
+	}
+	if len(u.values) > 0 {
+		in.ExpressionAttributeValues = u.values
+	}
+	_, err := s.table.PutItem(ctx, in)
 	err = s.classify(err)
 	if errors.Is(err, errRefused) {
 		return false, nil
@@ -93,6 +103,7 @@ func (s *store) take(ctx context.Context, r row, me string) error {
 	u := newUpdate(r.key)
 	u.isCounter(r.counter)
 	u.isOwner(r.owner)
+	u.isOf(r.of)
 	u.set(attrOwner, str(me))
 	u.set(attrCounter, num(r.counter+1))
 	if r.owner != me {
@@ -145,9 +156,20 @@ func (s *store) remove(ctx context.Context, r row) error {
 	return s.delete(ctx, u)
 }
 
-// discard deletes a lease whatever it says.
-func (s *store) discard(ctx context.Context, key string) error {
-	return s.delete(ctx, newUpdate(key))
+// discard deletes a lease of a stream that is no more.
+func (s *store) discard(ctx context.Context, r row) error {
+	u := newUpdate(r.key)
+	u.isOf(r.of)
+	return s.delete(ctx, u)
+}
+
+// sign writes to a lease that does not say so which stream it is of.
+func (s *store) sign(ctx context.Context, r row, of identity) error {
+	u := newUpdate(r.key)
+	u.is(attrKey, str(r.key)) // it is there
+	u.absent(attrOf)
+	u.set(attrOf, str(of.String()))
+	return s.update(ctx, "signing", u)
 }
 
 func (s *store) delete(ctx context.Context, u *update) error {
@@ -223,49 +245,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// update collects the parts of one conditional update.
-type update struct {
-	key                       string
-	sets, removes, conditions []string
-	names                     map[string]string
-	values                    item
-}
-
-func newUpdate(key string) *update {
-	return &update{key: key, names: map[string]string{}, values: item{}}
-}
-
-func (u *update) name(attr string) string {
-	u.names["#"+attr] = attr
-	return "#" + attr
-}
-
-func (u *update) set(attr string, v types.AttributeValue) {
-	u.values[":"+attr] = v
-	u.sets = append(u.sets, u.name(attr)+" = :"+attr)
-}
-
-func (u *update) remove(attr string) {
-	u.removes = append(u.removes, u.name(attr))
-}
-
-func (u *update) is(attr string, v types.AttributeValue) {
-	u.values[":was_"+attr] = v
-	u.conditions = append(u.conditions, u.name(attr)+" = :was_"+attr)
-}
-
-func (u *update) absent(attr string) {
-	u.conditions = append(u.conditions, "attribute_not_exists("+u.name(attr)+")")
-}
-
-func (u *update) isCounter(n int64) { u.is(attrCounter, num(n)) }
-
-func (u *update) isOwner(owner string) {
-	if owner == "" {
-		u.absent(attrOwner)
-		return
-	}
-	u.is(attrOwner, str(owner))
 }

@@ -14,9 +14,11 @@ import (
 
 // Sync makes leases for the listed shards that need one, parents before
 // children, and deletes those that are finished and whose children have
-// checkpoints. Any worker may call it at any time; two at once do no harm.
+// checkpoints, and those of a stream that was deleted and made again since. Any worker may call it at any time; two at once do no harm.
 // Every worker must call it once for each stream, or it takes nothing of it; of
 // one stream one call at a time, each with a listing begun after the call before.
+// An error is also that the table holds leases of another stream under the same
+// key, or that the stream was made again since it was listed.
 // It waits for a random part of TakeEvery first, lest all do the same at once.
 func (c *Coordinator) Sync(ctx context.Context, l Listing) error {
 	switch l.Start {
@@ -35,7 +37,7 @@ func (c *Coordinator) Sync(ctx context.Context, l Listing) error {
 	}
 	c.mu.Lock()
 	// One goroutine lists and calls: this listing was begun after the last call.
-	c.listings[l.Stream] = listing{shards: shards, after: c.synced[l.Stream]}
+	c.listings[l.Stream] = listing{shards: shards, of: l.identity(), after: c.synced[l.Stream]}
 	c.synced[l.Stream] = time.Now()
 	c.mu.Unlock()
 	signal(c.kick)
@@ -50,26 +52,37 @@ func (c *Coordinator) sync(ctx context.Context, l Listing, shards map[string]Sha
 		if !sleep(ctx, rand.N(c.o.TakeEvery/4+1)) {
 			return ctx.Err()
 		}
-		rows, err := c.store.scan(ctx)
+		all, err := c.store.scan(ctx)
 		if err != nil {
 			return err
 		}
-		f := newFamily(l.Stream, l.Start, shards, rows)
+		rows, old, err := l.sort(all)
+		if err != nil {
+			return err
+		}
+		c.sign(ctx, l, rows)
+		start := l.Start
+		if len(old) > 0 && start == Latest {
+			start = TrimHorizon // it was read before: all of it is new
+		}
+		f := newFamily(l.Stream, start, shards, rows)
+		f.of = l.identity()
 		missing := f.missing()
 		if len(missing) == 0 {
 			c.clean(ctx, f.over())
+			c.discard(ctx, old)
 			return nil
 		}
 		met := false
 		for _, generation := range missing {
-			if met, err = c.create(ctx, generation); err != nil {
+			if met, err = c.replace(ctx, generation, old); err != nil {
 				return err
 			}
 			if met {
 				break
 			}
 		}
-		if !met {
+		if !met && len(old) == 0 {
 			return nil
 		}
 	}
@@ -77,7 +90,7 @@ func (c *Coordinator) sync(ctx context.Context, l Listing, shards map[string]Sha
 }
 
 // create makes leases at once. met: another worker was quicker with one.
-func (c *Coordinator) create(ctx context.Context, rows []row) (met bool, err error) {
+func (c *Coordinator) create(ctx context.Context, rows []row, old map[string]row) (met bool, err error) {
 	var others atomic.Bool
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxTakes)
@@ -87,7 +100,7 @@ func (c *Coordinator) create(ctx context.Context, rows []row) (met bool, err err
 				return nil
 			}
 			return c.store.retry(ctx, 5, func() error {
-				made, err := c.store.create(ctx, r)
+				made, err := c.store.create(ctx, r, old[r.key].of)
 				if err == nil && !made {
 					others.Store(true)
 				}
@@ -122,36 +135,7 @@ func (c *Coordinator) Forget(stream string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.listings, stream)
-}
-
-// Retire deletes all leases of a stream that exists no more
-// ("account:stream:creationEpoch"). Those held here end. A table of one stream
-// cannot be retired: its keys do not tell the old stream from the new one.
-func (c *Coordinator) Retire(ctx context.Context, stream string) error {
-	if stream == "" {
-		return errors.New("lease: a table of one stream cannot be retired; delete the table")
-	}
-	c.mu.Lock()
-	delete(c.listings, stream)
-	c.mu.Unlock()
-	for _, l := range c.leases() {
-		if l.Stream() == stream {
-			l.cancel(errRetired)
-		}
-	}
-	rows, err := c.store.scan(ctx)
-	if err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if r.stream != stream {
-			continue
-		}
-		if err := c.store.retry(ctx, 5, func() error { return c.store.discard(ctx, r.key) }); err != nil {
-			return err
-		}
-	}
-	return nil
+	delete(c.synced, stream)
 }
 
 // jitter is d, a fifth more or less.
