@@ -159,6 +159,7 @@ func (a *alertStage) assigned(ctx context.Context, _ *kgo.Client, got map[string
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.joined = true
+	a.f.readFailed(nil) // whoever is given nothing reads nothing that would end the trouble
 	for _, p := range got[a.f.o.Names.Repartition()] {
 		o := newOwner(a, int(p))
 		if before := a.last[o.p]; before != nil {

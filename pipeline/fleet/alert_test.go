@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/trailtide/trailtide/pipeline"
@@ -37,5 +38,21 @@ func TestRebalanceWaitsNoLongerThanARevocation(t *testing.T) {
 	defer a.cl.Close()
 	if got := a.cl.OptValue(kgo.RebalanceTimeout); got != 10*time.Second {
 		t.Errorf("a rebalance waits %v for a member", got)
+	}
+}
+
+// A member that is given no partition is no longer in the trouble that it had
+// before it joined.
+func TestTroubleEndsWithTheNextAssignment(t *testing.T) {
+	t.Parallel()
+	w := start(t, testBroker(t), "a", compile(t, busyRules), quiet)
+	eventually(t, "ready", func() bool { return w.f.Ready() == nil })
+	w.f.readFailed(&kgo.ErrGroupSession{Err: kerr.CoordinatorNotAvailable})
+	if w.f.Ready() == nil {
+		t.Error("ready, though the group cannot be reached")
+	}
+	w.f.alert.assigned(t.Context(), nil, nil)
+	if err := w.f.Ready(); err != nil {
+		t.Errorf("not ready after an assignment of nothing: %v", err)
 	}
 }
