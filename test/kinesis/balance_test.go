@@ -83,8 +83,8 @@ func newMember(t *testing.T, srv *kinesistest.Server, db *leasetest.DB) *member 
 // nowhere is a ledger that knows nothing.
 type nowhere struct{}
 
-func (nowhere) Take(context.Context, string) ([]byte, error) { return nil, nil }
-func (nowhere) Drop(string)                                  {}
+func (nowhere) Take(context.Context, string) ([]byte, int64, error) { return nil, 0, nil }
+func (nowhere) Drop(string)                                         {}
 
 var _ pipeline.Ledger = nowhere{}
 
