@@ -65,19 +65,15 @@ type family struct {
 	parents  map[string][]string
 	read     map[string]bool // memo of descended, by itself
 	chosen   map[string]bool // likewise, with those that started at LATEST
+	kin      map[string]row  // leases under another key that are not made under this one yet
+	passed   map[string]bool // memo of passedBy
 }
 
 func newFamily(stream, start string, listed map[string]Shard, rows []row) *family {
 	f := &family{
 		start: start, stream: stream, listed: listed, rows: map[string]row{},
 		children: map[string][]string{}, parents: map[string][]string{},
-		read: map[string]bool{}, chosen: map[string]bool{},
-	}
-	join := func(parent, child string) {
-		if !slices.Contains(f.children[parent], child) {
-			f.children[parent] = append(f.children[parent], child)
-			f.parents[child] = append(f.parents[child], parent)
-		}
+		read: map[string]bool{}, chosen: map[string]bool{}, kin: map[string]row{}, passed: map[string]bool{},
 	}
 	for _, r := range rows {
 		if r.stream != stream {
@@ -85,18 +81,25 @@ func newFamily(stream, start string, listed map[string]Shard, rows []row) *famil
 		}
 		f.rows[r.shard] = r
 		for _, p := range r.parents {
-			join(p, r.shard)
+			f.join(p, r.shard)
 		}
 		for _, c := range r.children {
-			join(r.shard, c)
+			f.join(r.shard, c)
 		}
 	}
 	for _, s := range listed {
 		for _, p := range s.Parents {
-			join(p, s.ID)
+			f.join(p, s.ID)
 		}
 	}
 	return f
+}
+
+func (f *family) join(parent, child string) {
+	if !slices.Contains(f.children[parent], child) {
+		f.children[parent] = append(f.children[parent], child)
+		f.parents[child] = append(f.parents[child], parent)
+	}
 }
 
 // descended tells that a descendant of the shard has been read: the shard was finished.
@@ -134,6 +137,10 @@ func (f *family) missing() [][]row {
 			continue
 		}
 		start := f.startOf(s, made)
+		k, adopted := f.kin[id]
+		if adopted && !f.passedBy(id) {
+			start = k.checkpoint.Sequence
+		}
 		made[id] = start
 		for _, p := range f.parents[id] {
 			depth[id] = max(depth[id], depth[p]+1)
@@ -144,7 +151,9 @@ func (f *family) missing() [][]row {
 		for len(generations) <= depth[id] {
 			generations = append(generations, nil)
 		}
-		generations[depth[id]] = append(generations[depth[id]], f.newRow(s, start))
+		r := f.newRow(s, start)
+		r.checkpoint.SubSequence = k.checkpoint.SubSequence
+		generations[depth[id]] = append(generations[depth[id]], r)
 	}
 	return slices.DeleteFunc(generations, func(g []row) bool { return len(g) == 0 })
 }
@@ -226,7 +235,7 @@ func (f *family) succeeds(s Shard) bool {
 func (f *family) over() []row {
 	var gone []row
 	for id, r := range f.rows {
-		if !r.finished() || len(f.children[id]) == 0 {
+		if _, adopted := f.kin[id]; adopted || !r.finished() || len(f.children[id]) == 0 {
 			continue
 		}
 		if !slices.ContainsFunc(f.children[id], func(c string) bool { return !f.begun(c) }) {

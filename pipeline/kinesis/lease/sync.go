@@ -67,6 +67,7 @@ func (c *Coordinator) sync(ctx context.Context, l Listing, shards map[string]Sha
 		}
 		f := newFamily(l.Stream, start, shards, rows)
 		f.of = l.identity()
+		f.adopt(rows)
 		missing := f.missing()
 		if len(missing) == 0 {
 			c.clean(ctx, f.over())
