@@ -52,3 +52,11 @@ func (st *stream) nextLook(ctx context.Context) (int, error) {
 	s.mu.Unlock()
 	return want, nil
 }
+
+// look asks for a look at the stream soon.
+func (st *stream) look() {
+	select {
+	case st.asked <- struct{}{}:
+	default:
+	}
+}

@@ -60,7 +60,7 @@ func (st *stream) syncLeases(ctx context.Context, listed []types.Shard) error {
 		return err
 	}
 	s.mu.Lock()
-	l := lease.Listing{Stream: st.leaseKey, Name: st.fullName(), Created: st.created, Start: lease.TrimHorizon}
+	l := lease.Listing{Stream: st.leaseKey, Name: st.fullName(), Created: st.created, Start: lease.TrimHorizon, AsOf: st.asOf}
 	s.mu.Unlock()
 	switch {
 	case !s.o.startTime().IsZero():

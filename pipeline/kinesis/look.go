@@ -231,7 +231,7 @@ func (st *stream) merge(listed []types.Shard, n int, now time.Time) {
 			}
 		}
 	}
-	st.listed, st.known = true, true
+	st.listed, st.known, st.asOf = true, true, now.UnixMilli()
 }
 
 func isClosed(l *types.Shard) bool {

@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ func (st *stream) leasedPosition(l *lease.Lease) position {
 	case c.Sequence == lease.ShardEnd:
 		pos.kind = finished
 	case c.Sequence == lease.Latest:
-		pos.kind, pos.millis = atTime, s.o.Now().UnixMilli()
+		pos.kind, pos.millis = atTime, cmp.Or(l.Since(), st.asOf)
 	case c.Sequence == lease.AtTimestamp && !t.IsZero():
 		pos.kind, pos.millis = atTime, t.UnixMilli()
 	}

@@ -41,6 +41,7 @@ type stream struct {
 	committed map[string]position // given at the start, by shard ID
 	known     bool                // it was read before: new shards begin at their start
 	listed    bool                // its shards are known
+	asOf      int64               // when it was listed, by the service's clock: Unix milliseconds
 	missing   int                 // looks in a row that did not find it
 	shards    map[string]*shard
 	probes    map[*reading]bool
@@ -288,13 +289,5 @@ func (st *stream) forget() {
 func (st *stream) keep(id string, pos position) {
 	if pos.sameStream(st.created) {
 		st.committed[id] = pos
-	}
-}
-
-// look asks for a look at the stream soon.
-func (st *stream) look() {
-	select {
-	case st.asked <- struct{}{}:
-	default:
 	}
 }

@@ -43,6 +43,10 @@ func (l *Lease) Key() string { return l.taken.key }
 // milliseconds; 0: the row does not say.
 func (l *Lease) Created() int64 { return l.taken.of.created }
 
+// Since is what Latest as Start means: Unix milliseconds of the service's clock;
+// 0: the row does not say.
+func (l *Lease) Since() int64 { return l.taken.since }
+
 // Parents are the IDs of the shard's parents, all of them read to their ends
 // or trimmed.
 func (l *Lease) Parents() []string { return slices.Clone(l.taken.parents) }

@@ -1,6 +1,7 @@
 package lease
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -58,6 +59,7 @@ func (l listing) leasable(r row, rows map[string]row, first time.Time, finished 
 type family struct {
 	start    string
 	of       identity
+	asOf     int64
 	stream   string
 	listed   map[string]Shard
 	rows     map[string]row // by shard
@@ -152,7 +154,9 @@ func (f *family) missing() [][]row {
 			generations = append(generations, nil)
 		}
 		r := f.newRow(s, start)
-		r.checkpoint.SubSequence = k.checkpoint.SubSequence
+		if adopted {
+			r.checkpoint, r.since = k.checkpoint, cmp.Or(k.since, r.since)
+		}
 		generations[depth[id]] = append(generations[depth[id]], r)
 	}
 	return slices.DeleteFunc(generations, func(g []row) bool { return len(g) == 0 })
@@ -161,6 +165,9 @@ func (f *family) missing() [][]row {
 func (f *family) newRow(s Shard, start string) row {
 	r := newRow(f.stream, s, start)
 	r.of = f.of
+	if start == Latest {
+		r.since = f.asOf
+	}
 	return r
 }
 

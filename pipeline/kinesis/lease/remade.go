@@ -62,18 +62,22 @@ func (c *Coordinator) discard(ctx context.Context, old map[string]row) {
 	}
 }
 
-// sign writes to leases that another program made which stream they are of.
-// What fails is tried the next time.
+// sign writes to leases that another program made which stream they are of, and
+// what LATEST means for those that wait. What fails is tried the next time.
 func (c *Coordinator) sign(ctx context.Context, l Listing, rows []row) {
 	me := l.identity()
 	var g errgroup.Group
 	g.SetLimit(maxTakes)
 	for _, r := range rows {
-		if r.stream != l.Stream || r.of.known() || !me.known() {
+		since := int64(0)
+		if r.checkpoint.Sequence == Latest && r.since == 0 {
+			since = l.AsOf
+		}
+		if r.stream != l.Stream || since == 0 && (r.of.known() || !me.known()) {
 			continue
 		}
 		g.Go(func() error {
-			if err := c.store.sign(ctx, r, me); err != nil && !errors.Is(err, errRefused) {
+			if err := c.store.sign(ctx, r, me, since); err != nil && !errors.Is(err, errRefused) {
 				c.log.Warn("lease could not be signed", zap.Error(err))
 			}
 			return nil

@@ -99,3 +99,24 @@ func TestLeaseOfAnotherProgramIsSigned(t *testing.T) {
 		}
 	})
 }
+
+// What LATEST means is written to leases that another program made, once.
+func TestLatestOfAnotherProgramIsSigned(t *testing.T) {
+	in(t, 1, func(t *testing.T, cl *cluster) {
+		cl.listing.AsOf = 5000
+		cl.plant(foreign(shardID(0), "", 7, Latest))
+		w := cl.start(func(o *Options) { o.MaxLeases = 1 })
+		cl.until(time.Minute, "the lease", cl.holds(w, 1))
+		if got := w.lease(shardID(0)).Since(); got != 5000 {
+			t.Errorf("it starts at %d", got)
+		}
+		late := cl.listing
+		late.AsOf = 6000
+		if err := w.Sync(t.Context(), late); err != nil {
+			t.Fatal(err)
+		}
+		if r := cl.row(shardID(0)); r.since != 5000 {
+			t.Errorf("and now at %d", r.since)
+		}
+	})
+}

@@ -28,6 +28,8 @@ const (
 	attrHandOver = "handOverTo"
 	// attrOf is ours, too: the stream as identity writes it.
 	attrOf = "ofStream"
+	// attrSince as well: what LATEST means, in Unix milliseconds of the service's clock.
+	attrSince = "latestSince"
 )
 
 // pendingAttributes are what the KCL means to checkpoint next; a newer checkpoint voids them.
@@ -45,6 +47,7 @@ type row struct {
 	parents, children  []string
 	startHash, endHash string
 	of                 identity // zero: it does not say
+	since              int64    // likewise
 }
 
 // parseRow answers false for an item that is something else than a lease.
@@ -68,7 +71,7 @@ func parseRow(i item) (row, bool, error) {
 	for _, n := range []struct {
 		name string
 		to   *int64
-	}{{attrCounter, &r.counter}, {attrSubSequence, &r.checkpoint.SubSequence}, {attrSwitches, &r.switches}} {
+	}{{attrCounter, &r.counter}, {attrSubSequence, &r.checkpoint.SubSequence}, {attrSwitches, &r.switches}, {attrSince, &r.since}} {
 		v, ok := i[n.name].(*types.AttributeValueMemberN)
 		if !ok {
 			continue
@@ -98,6 +101,9 @@ func (r row) item() item {
 	}
 	if r.of.known() {
 		i[attrOf] = str(r.of.String())
+	}
+	if r.since != 0 {
+		i[attrSince] = num(r.since)
 	}
 	return i
 }

@@ -65,7 +65,10 @@ type Listing struct {
 	Created int64
 	// Start is where shards begin that have no leased ancestor: TrimHorizon
 	// (default), Latest (then closed ones are left out) or AtTimestamp.
-	Start  string
+	Start string
+	// AsOf is when the stream was listed, by the service's clock, in Unix
+	// milliseconds: what Latest means for leases that are made. 0: unknown.
+	AsOf   int64
 	Shards []Shard
 }
 

@@ -163,12 +163,19 @@ func (s *store) discard(ctx context.Context, r row) error {
 	return s.delete(ctx, u)
 }
 
-// sign writes to a lease that does not say so which stream it is of.
-func (s *store) sign(ctx context.Context, r row, of identity) error {
+// sign writes to a lease that does not say so which stream it is of, and what
+// LATEST means for it unless since is 0.
+func (s *store) sign(ctx context.Context, r row, of identity, since int64) error {
 	u := newUpdate(r.key)
-	u.is(attrKey, str(r.key)) // it is there
-	u.absent(attrOf)
-	u.set(attrOf, str(of.String()))
+	u.is(attrCheckpoint, str(r.checkpoint.Sequence))
+	if !r.of.known() && of.known() {
+		u.absent(attrOf)
+		u.set(attrOf, str(of.String()))
+	}
+	if since != 0 {
+		u.absent(attrSince)
+		u.set(attrSince, num(since))
+	}
 	return s.update(ctx, "signing", u)
 }
 

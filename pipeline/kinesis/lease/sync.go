@@ -66,7 +66,7 @@ func (c *Coordinator) sync(ctx context.Context, l Listing, shards map[string]Sha
 			start = TrimHorizon // it was read before: all of it is new
 		}
 		f := newFamily(l.Stream, start, shards, rows)
-		f.of = l.identity()
+		f.of, f.asOf = l.identity(), l.AsOf
 		f.adopt(rows)
 		missing := f.missing()
 		if len(missing) == 0 {
