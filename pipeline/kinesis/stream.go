@@ -112,6 +112,10 @@ func (st *stream) place(sh *shard, closed bool, now time.Time) {
 		sh.pos, sh.wanted = pos, true
 		if pos.kind == finished {
 			sh.state, sh.closed = stateDrained, true
+		} else if st.s.leases == nil {
+			// It was begun before the restart, and holds the watermark whether it is
+			// listed by now or has to wait for what is known of its parents.
+			st.s.openPart(sh.name)
 		}
 		return
 	}
