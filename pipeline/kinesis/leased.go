@@ -3,10 +3,8 @@ package kinesis
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
-	"github.com/trailtide/trailtide/pipeline"
 	"github.com/trailtide/trailtide/pipeline/kinesis/lease"
 )
 
@@ -45,6 +43,9 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 		return
 	}
 	s.enter(r)
+	if s.refused[name] {
+		r.fence()
+	}
 	if pos.kind == atTime {
 		s.setPosition(name, pos)
 	}
@@ -73,11 +74,7 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 	case complete:
 		s.leaving[name] = r
 	default:
-		s.out.Lost = append(s.out.Lost, name)
-		s.out.Open = slices.DeleteFunc(s.out.Open, func(t pipeline.PartitionTime) bool { return t.Partition == name })
-		s.out.Closed = slices.DeleteFunc(s.out.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == name })
-		delete(s.out.Positions, name)
-		delete(s.late, name)
+		s.lose(name)
 	}
 	s.mu.Unlock()
 	s.wake()
@@ -131,14 +128,16 @@ func (s *Source) leave(r *reading) {
 		return
 	}
 	s.mu.Lock()
-	r.committed = position{}
-	s.closePart(r.name, r.handed.encode())
+	if !r.left {
+		r.committed = position{}
+		s.closePart(r.name, r.handed.encode())
+	}
 	s.mu.Unlock()
 	s.wake()
 	for {
 		s.mu.Lock()
-		done := r.committed.kind == finished
-		if done {
+		done := r.left || r.committed.kind == finished
+		if done && s.leaving[r.name] == r {
 			delete(s.leaving, r.name)
 		}
 		s.mu.Unlock()

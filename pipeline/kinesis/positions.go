@@ -45,6 +45,7 @@ func (s *Source) take(ctx context.Context, st *stream, name string) (pos positio
 		if err == nil {
 			s.mu.Lock()
 			s.stays[name] = stay
+			delete(s.refused, name)
 			s.mu.Unlock()
 			st.fine(name)
 			return s.taken(st, name, enc)

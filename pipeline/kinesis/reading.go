@@ -36,6 +36,7 @@ type reading struct {
 	reached   time.Time // everything up to seenEnd was handed out
 	still     time.Time // nothing came since; zero: something did
 	told      time.Time // reached, of the last time it was told to be idle
+	left      bool      // another worker has it, and closes its partition
 	ended     bool      // its end was handed out (under a lease: it is not committed yet)
 	children  []lease.Shard
 	inherited bool // its partition was closed with its end: its children's hold the watermark

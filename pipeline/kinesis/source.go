@@ -38,7 +38,8 @@ type Source struct {
 	mu       sync.Mutex
 	streams  []*stream
 	readings map[string]*reading // by partition
-	stays    map[string]int64    // by partition, of the ledger's
+	stays    map[string]int64    // by partition, of the ledger's, until it is opened
+	refused  map[string]bool     // partitions that were fenced before they were opened
 	leaving  map[string]*reading // finished under a lease, and not closed yet
 	queue    []*chunk
 	out      pipeline.Batch      // Open, Closed, Positions of the next batch
@@ -60,7 +61,7 @@ func New(o Options) (*Source, error) {
 	s := &Source{
 		o: o, t: o.timing(), budget: budget{limit: o.BufferBytes},
 		changed:  make(chan struct{}, 1), // a token, so that waking never blocks
-		readings: make(map[string]*reading), stays: make(map[string]int64), leaving: make(map[string]*reading), late: make(map[string]position),
+		readings: make(map[string]*reading), stays: make(map[string]int64), refused: make(map[string]bool), leaving: make(map[string]*reading), late: make(map[string]position),
 	}
 	s.metrics = newMetrics(o.Registerer, s.checkpointAge)
 	targets, _ := parseTargets(o.Streams) // validated
