@@ -29,6 +29,9 @@ func TestChildrenLeftOutOfList(t *testing.T) {
 			}
 			return behind.Hits() > 10
 		})
+		if len(r.open) != 3 {
+			t.Errorf("%v are open: children that were begun hold the watermark, listed or not", r.open)
+		}
 		behind.Remove()
 		r.untilCount(100)
 		r.untilLive()
