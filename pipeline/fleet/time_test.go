@@ -161,3 +161,28 @@ func TestPartitionsAreKeptOverAPauseOfAllWorkers(t *testing.T) {
 		t.Errorf("the watermark is %s when both go on", got.UTC())
 	}
 }
+
+// A worker that was halted may list a shard that another one has finished since:
+// it must not hold time again.
+func TestFinishedPartitionIsNotListedBackIn(t *testing.T) {
+	s := newTestStage(t)
+	times := newSourceTimes()
+	at := time.Unix(1_700_000_000, 0)
+	apply := func(m *repartition.Marker) {
+		times.apply(s, m)
+		s.Advance(times.live(s))
+	}
+	part := func(name string, reached int64) repartition.Part {
+		return repartition.Part{Name: name, Reached: reached, Live: true}
+	}
+	apply(&repartition.Marker{Written: at.UnixNano(), Exists: []string{"a", "b"}, Parts: []repartition.Part{part("a", at.UnixNano()), part("b", at.UnixNano())}})
+	later := at.Add(time.Minute)
+	apply(&repartition.Marker{Written: later.UnixNano(), Closed: []string{"b"}, Parts: []repartition.Part{part("a", later.UnixNano())}})
+	apply(&repartition.Marker{Written: later.UnixNano(), Exists: []string{"a", "b"}, Parts: []repartition.Part{part("b", repartition.NoTime)}})
+	if got := time.Unix(0, s.Watermark()); !got.Equal(later.Add(-time.Nanosecond)) {
+		t.Errorf("the watermark is %s, want %s", got.UTC(), later.UTC())
+	}
+	if !times.live(s) {
+		t.Error("a finished partition is waited for")
+	}
+}

@@ -12,6 +12,7 @@ import (
 type sourceTimes struct {
 	lives map[string]bool
 	seen  map[string]int64 // when a list of partitions last had it; wall clock of the markers
+	ended map[string]int64 // when it was closed: a worker that has not heard of it may list it still
 	lists int64            // since when lists come without a long pause; 0: none yet
 	last  int64            // when the last one came
 }
@@ -21,17 +22,23 @@ type sourceTimes struct {
 const forgetSourceAfter = 10 * time.Minute
 
 func newSourceTimes() *sourceTimes {
-	return &sourceTimes{lives: make(map[string]bool), seen: make(map[string]int64)}
+	return &sourceTimes{lives: make(map[string]bool), seen: make(map[string]int64), ended: make(map[string]int64)}
 }
 
 // apply tells the stage what a marker says.
 func (t *sourceTimes) apply(s *alerting.Stage, m *repartition.Marker) {
 	for _, name := range m.Exists {
+		if t.over(name, m.Written) {
+			continue
+		}
 		s.Partition(name, repartition.NoTime)
 		t.seen[name] = m.Written
 	}
 	for i := range m.Parts {
 		p := &m.Parts[i]
+		if p.Reached == repartition.NoTime && t.over(p.Name, m.Written) {
+			continue
+		}
 		t.lives[p.Name] = p.Live
 		t.seen[p.Name] = max(t.seen[p.Name], m.Written)
 		if p.Reached == repartition.NoTime {
@@ -45,10 +52,22 @@ func (t *sourceTimes) apply(s *alerting.Stage, m *repartition.Marker) {
 	}
 	for _, name := range m.Closed {
 		t.close(s, name)
+		t.ended[name] = m.Written
 	}
 	if len(m.Exists) > 0 {
 		t.forget(s, m.Written)
 	}
+}
+
+// over says that a partition was closed a short while ago: it exists no more,
+// whoever lists it, unless it brings something.
+func (t *sourceTimes) over(name string, now int64) bool {
+	at, ok := t.ended[name]
+	if ok && now-at > int64(forgetSourceAfter) {
+		delete(t.ended, name)
+		return false
+	}
+	return ok
 }
 
 func (t *sourceTimes) close(s *alerting.Stage, name string) {
