@@ -28,8 +28,8 @@ type alertStage struct {
 
 	mu     sync.Mutex
 	owners map[int]*owner
-	places map[int]*place // of the owners
-	last   map[int]*owner // the newest of each partition, which may be gone
+	places map[int]*place          // of the owners
+	last   map[int]<-chan struct{} // closed when the newest owner of a partition has let go of it
 	joined bool
 	// unplaced is why partitions that have not begun could not, when last tried.
 	unplaced error
@@ -49,7 +49,7 @@ const (
 
 // newAlertStage joins the group. Partitions are owned from then on.
 func newAlertStage(ctx context.Context, fail context.CancelCauseFunc, f *Fleet) (*alertStage, error) {
-	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner), places: make(map[int]*place), last: make(map[int]*owner)}
+	a := &alertStage{f: f, ctx: ctx, fail: fail, started: make(chan struct{}), owners: make(map[int]*owner), places: make(map[int]*place), last: make(map[int]<-chan struct{})}
 	opts, err := f.o.Client.KgoOpts()
 	if err != nil {
 		return nil, fmt.Errorf("make the alert stage's client: %w", err)
@@ -162,10 +162,7 @@ func (a *alertStage) assigned(ctx context.Context, _ *kgo.Client, got map[string
 	a.f.readFailed(nil) // whoever is given nothing reads nothing that would end the trouble
 	for _, p := range got[a.f.o.Names.Repartition()] {
 		o := newOwner(a, int(p))
-		if before := a.last[o.p]; before != nil {
-			o.after = before.done
-		}
-		a.last[o.p] = o
+		o.after, a.last[o.p] = a.last[o.p], o.done
 		a.owners[o.p], a.places[o.p] = o, &place{}
 		a.resume(o.p) // a pause outlasts the stay that it was made in
 		a.running.Go(func() {

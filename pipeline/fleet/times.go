@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"time"
 
 	"github.com/trailtide/trailtide/pipeline/alerting"
@@ -63,11 +64,7 @@ func (t *sourceTimes) apply(s *alerting.Stage, m *repartition.Marker) {
 // whoever lists it, unless it brings something.
 func (t *sourceTimes) over(name string, now int64) bool {
 	at, ok := t.ended[name]
-	if ok && now-at > int64(forgetSourceAfter) {
-		delete(t.ended, name)
-		return false
-	}
-	return ok
+	return ok && now-at <= int64(forgetSourceAfter)
 }
 
 func (t *sourceTimes) close(s *alerting.Stage, name string) {
@@ -82,6 +79,7 @@ func (t *sourceTimes) forget(s *alerting.Stage, now int64) {
 		t.lists = now // nobody could be seen meanwhile
 	}
 	t.last = max(t.last, now)
+	maps.DeleteFunc(t.ended, func(_ string, at int64) bool { return now-at > int64(forgetSourceAfter) })
 	for _, name := range s.Partitions() {
 		if last := max(t.seen[name], t.lists); now-last > int64(forgetSourceAfter) {
 			t.close(s, name)
