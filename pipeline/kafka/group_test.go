@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
 )
 
 func TestReadCommitted(t *testing.T) {
@@ -23,6 +25,9 @@ func TestReadCommitted(t *testing.T) {
 			t.Fatal(err)
 		}
 		produce(t, cl, "a", 0, first, last)
+		if err := txn.Flush(t.Context(), cl); err != nil {
+			t.Fatal(err)
+		}
 		if err := cl.EndTransaction(t.Context(), end); err != nil {
 			t.Fatal(err)
 		}

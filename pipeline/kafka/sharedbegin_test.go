@@ -12,6 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
 )
 
 // commitsOf are the group's offsets of topic a.
@@ -251,6 +253,9 @@ func TestSharedWaitsForOpenTransaction(t *testing.T) {
 				t.Fatal(err)
 			}
 			produce(t, dead, outTopic, 1, 0, 0)
+			if err := txn.Flush(t.Context(), dead); err != nil {
+				t.Fatal(err)
+			}
 			pendingOffset(t, c, dead, 6)
 
 			f := follow(t, c)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/trailtide/trailtide/pipeline/engine"
 	"github.com/trailtide/trailtide/pipeline/engine/kafka"
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
 )
 
 func put(t testing.TB, e engine.Engine, p int, key, value string) {
@@ -39,6 +40,9 @@ func dying(t testing.TB, c *kfake.Cluster, key, value string) *kgo.Client {
 	err := cl.ProduceSync(t.Context(), &kgo.Record{
 		Topic: names.Changelog(), Partition: 0, Key: append([]byte{byte(engine.Windows)}, key...), Value: append([]byte{1}, value...),
 	}).FirstErr()
+	if err == nil {
+		err = txn.Flush(t.Context(), cl)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/trailtide/trailtide/pipeline/engine/kafka/txn"
 
 	"github.com/trailtide/trailtide/pipeline/engine"
 	"github.com/trailtide/trailtide/pipeline/engine/kafka/topics"
@@ -106,6 +109,15 @@ func (f *fleet) open(change ...func(*Options)) *worker {
 	return w
 }
 
+// told is what the worker has logged.
+func (w *worker) told() string {
+	var b strings.Builder
+	for _, e := range w.logs.All() {
+		fmt.Fprintf(&b, "%s %s %s %v\n", e.Time.Format("05.000"), e.Level, e.Message, e.ContextMap())
+	}
+	return b.String()
+}
+
 func (w *worker) metric(name string) float64 { return metric(w.registry, name) }
 
 // metric is the sum of a metric over its labels.
@@ -161,7 +173,7 @@ func (f *fleet) transact(end kgo.TransactionEndTry, names ...string) {
 			}
 		})
 	}
-	if err := f.writer.Flush(f.t.Context()); err != nil {
+	if err := txn.Flush(f.t.Context(), f.writer); err != nil {
 		f.t.Fatal(err)
 	}
 	if err := f.writer.EndTransaction(f.t.Context(), end); err != nil {
@@ -186,7 +198,7 @@ func (w *worker) read(t testing.TB, sink string, want ...string) []engine.Entry 
 	for len(got) < len(want) {
 		entries, err := w.Read(ctx, sink, len(want)+10)
 		if err != nil {
-			t.Fatalf("read as %s: %v; so far %v, want %v", sink, err, names(got), want)
+			t.Fatalf("read as %s: %v; so far %v, want %v; told:\n%s", sink, err, names(got), want, w.told())
 		}
 		got = entries
 	}

@@ -40,6 +40,7 @@ func TestErrorBesideRecords(t *testing.T) {
 		t.Errorf("read of a topic that is denied: %v", err)
 	}
 	refused.Remove()
+	f.writer = f.client(kgo.TransactionalID("another"), kgo.RecordPartitioner(kgo.ManualPartitioner())) // the first may have been refused, too
 	f.tell("d")
 	var got []engine.Entry
 	until(t, "all of them", func() bool {

@@ -42,6 +42,11 @@ type Options struct {
 // maxBatch is what the client writes to a broker at once at most.
 const maxBatch = 100 << 20
 
+// linger is for how long records wait for others if a flush does not find them.
+// It does not where it comes while the client enters the partitions of a topic
+// that is new to it.
+const linger = 50 * time.Millisecond
+
 // defaulted fills the defaults in and makes the client's options.
 func (o *Options) defaulted() ([]kgo.Opt, error) {
 	if o.ID == "" {
@@ -87,7 +92,7 @@ func (o *Options) defaulted() ([]kgo.Opt, error) {
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec),
 		kgo.ProducerBatchMaxBytes(int32(min(o.MaxBytes, maxBatch))), //nolint:gosec // bounded
-		kgo.ManualFlushing(),
+		kgo.ProducerLinger(linger),
 		kgo.MaxBufferedRecords(1<<30),
 		kgo.MetadataMinAge(o.MetadataMinAge),
 		kgo.RetryTimeout(o.Timeout),

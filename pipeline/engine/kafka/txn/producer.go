@@ -150,7 +150,7 @@ func (p *Producer) produce(ctx context.Context, records []*kgo.Record) error {
 		}
 		p.cl.Produce(ctx, &copies[i], promise)
 	}
-	if err := p.cl.Flush(ctx); err != nil {
+	if err := Flush(ctx, p.cl); err != nil {
 		return fmt.Errorf("produce: %w", err)
 	}
 	select {
@@ -159,6 +159,21 @@ func (p *Producer) produce(ctx context.Context, records []*kgo.Record) error {
 	default:
 		return nil
 	}
+}
+
+// Flush waits until the records of a client's transaction are answered, and
+// until the client itself knows of every partition that they went to. It enters
+// the partitions of a topic that is new to it only after it has let their
+// records go: if all of them are answered before that, the end of the
+// transaction finds that nothing was written, makes an abort of the commit, and
+// says that all is well (franz-go 1.22). Whoever aborts buffered records, of
+// which none are left here, waits for the lock under which partitions are
+// entered.
+func Flush(ctx context.Context, cl *kgo.Client) error {
+	if err := cl.Flush(ctx); err != nil {
+		return err
+	}
+	return cl.AbortBufferedRecords(ctx)
 }
 
 // grace is how long an end of a transaction that was asked for is waited for
