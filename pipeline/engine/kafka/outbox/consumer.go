@@ -38,6 +38,7 @@ type consumer struct {
 	pending []*entry // not done, by seq
 	seq     int64
 	broken  error           // the membership is of no use: join anew
+	held    *held           // what the caller has; nil: nothing
 	retired []*txn.Producer // of partitions that are gone
 }
 
@@ -56,25 +57,24 @@ func (c *consumer) read(ctx context.Context, limit int) ([]engine.Entry, error) 
 	defer context.AfterFunc(c.b.ctx, cancel)()
 	c.op.Lock()
 	defer c.op.Unlock()
+	c.release()
 	for {
 		if err := c.join(); err != nil {
 			return nil, err
 		}
-		have := c.entries(limit)
-		if len(have) < limit {
+		if n := c.waiting(limit); n < limit {
 			wait := ctx
-			if len(have) > 0 {
+			if n > 0 {
 				wait = nil // look only
 			}
-			if err := c.poll(wait, limit-len(have)); err != nil {
+			if err := c.poll(wait, limit-n); err != nil {
 				if c.b.ctx.Err() != nil {
 					return nil, errClosed
 				}
 				return nil, err
 			}
-			have = c.entries(limit)
 		}
-		if len(have) > 0 {
+		if have := c.hand(limit); len(have) > 0 {
 			return have, nil
 		}
 		if err := c.pass(ctx); err != nil {
@@ -83,14 +83,29 @@ func (c *consumer) read(ctx context.Context, limit int) ([]engine.Entry, error) 
 	}
 }
 
-func (c *consumer) entries(limit int) []engine.Entry {
+// waiting is how many entries could be handed out, up to limit.
+func (c *consumer) waiting(limit int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make([]engine.Entry, 0, min(limit, len(c.pending)))
-	for _, e := range c.pending[:min(limit, len(c.pending))] {
-		out = append(out, e.Entry)
+	out, _ := c.first(limit)
+	return len(out)
+}
+
+// first are the first entries of partitions that stay, and those partitions.
+// c.mu is held.
+func (c *consumer) first(limit int) (out []engine.Entry, of map[*partition]bool) {
+	of = map[*partition]bool{}
+	out = make([]engine.Entry, 0, min(limit, len(c.pending)))
+	for _, e := range c.pending {
+		if len(out) == limit {
+			break
+		}
+		if !e.p.leaving {
+			out = append(out, e.Entry)
+			of[e.p] = true
+		}
 	}
-	return out
+	return out, of
 }
 
 // poll takes what the client has. A nil ctx does not wait; otherwise it waits
@@ -201,6 +216,7 @@ func (c *consumer) pass(ctx context.Context) error {
 func (c *consumer) settle(ctx context.Context, seq int64, dead []engine.DeadLetter, known []engine.Known) error {
 	c.op.Lock()
 	defer c.op.Unlock()
+	defer c.release()
 	if c.cl == nil {
 		return nil // never joined, or left: nothing is ours
 	}

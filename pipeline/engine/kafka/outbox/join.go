@@ -40,7 +40,7 @@ func (c *consumer) join() error {
 		return nil
 	}
 	cl, err := c.b.o.member(c.group,
-		kgo.OnPartitionsAssigned(c.assigned), kgo.OnPartitionsRevoked(c.gone), kgo.OnPartitionsLost(c.gone),
+		kgo.OnPartitionsAssigned(c.assigned), kgo.OnPartitionsRevoked(c.revoked), kgo.OnPartitionsLost(c.gone),
 		kgo.AdjustFetchOffsetsFn(c.places))
 	if err != nil {
 		return fmt.Errorf("join group %s: %w", c.group, err)

@@ -265,7 +265,10 @@ func (c *consumer) peek(context.Context) ([]engine.Entry, error) {
 	if err := c.poll(nil, 10); err != nil { //nolint:staticcheck // nil does not wait
 		return nil, err
 	}
-	return c.entries(10), nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have, _ := c.first(10)
+	return have, nil
 }
 
 // sorted reads n entries and returns their names in the order of arrival.

@@ -23,6 +23,7 @@ type partition struct {
 
 	next    int64 // after the last record that was polled
 	begun   bool  // the client has been told where to read
+	leaving bool  // it goes to another worker as soon as the caller is done with it
 	epoch   int32 // of that record's leader; -1: unknown
 	end     int64 // of the log, as last seen
 	done    int64 // after the last record that is known to be done
