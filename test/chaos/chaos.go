@@ -221,7 +221,7 @@ func (r *trial) settle(f *follower, want *outcome) {
 		return true
 	})
 	if !done || last != "" {
-		r.t.Errorf("%v after the last step: %s\nEvent time is held by%s", time.Since(start).Round(time.Second), last, r.holders(r.t.Context()))
+		r.t.Errorf("%v after the last step: %s\nEvent time is held by%s\nLate are%s", time.Since(start).Round(time.Second), last, r.holders(r.t.Context()), r.lates(r.t.Context()))
 		return
 	}
 	r.t.Logf("all is there %v after the last step", time.Since(start).Round(100*time.Millisecond))
