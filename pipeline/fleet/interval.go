@@ -140,6 +140,7 @@ func (o *owner) commit() error {
 			}
 			say("a commit was aborted; its records are applied again", zap.Error(err))
 			o.stage.RolledBack()
+			o.times.rolledBack()
 			o.open = false
 		default:
 			return err
@@ -156,6 +157,7 @@ func (o *owner) commit() error {
 	}
 	o.wait = backoff{}
 	counts := o.stage.Committed()
+	o.times.committed()
 	o.a.f.worker.RecordCounts(&counts)
 	o.a.f.metrics.commits.Inc()
 	clear(o.interval)

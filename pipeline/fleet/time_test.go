@@ -186,3 +186,33 @@ func TestFinishedPartitionIsNotListedBackIn(t *testing.T) {
 		t.Error("a finished partition is waited for")
 	}
 }
+
+// An interval that was aborted is applied again from its start: a partition that
+// began and ended in it holds the watermark in between, as it did at first.
+func TestPartitionThatEndedInAnAbortedInterval(t *testing.T) {
+	s := newTestStage(t)
+	times := newSourceTimes()
+	at := time.Unix(1_700_000_000, 0)
+	part := func(name string, at time.Time) repartition.Part {
+		return repartition.Part{Name: name, Reached: at.UnixNano(), Live: true}
+	}
+	apply := func(m *repartition.Marker) {
+		m.Written = at.UnixNano()
+		times.apply(s, m)
+		s.Advance(times.live(s))
+	}
+	apply(&repartition.Marker{Exists: []string{"parent", "other"}, Parts: []repartition.Part{part("parent", at), part("other", at.Add(time.Hour))}})
+	s.Committed()
+	times.committed()
+	for range 2 {
+		apply(&repartition.Marker{Exists: []string{"child"}})
+		apply(&repartition.Marker{Closed: []string{"parent"}})
+		if got := time.Unix(0, s.Watermark()); got.After(at) {
+			t.Fatalf("the watermark is %s with a child that has brought nothing", got.UTC())
+		}
+		apply(&repartition.Marker{Parts: []repartition.Part{part("child", at.Add(time.Minute))}})
+		apply(&repartition.Marker{Closed: []string{"child"}})
+		s.RolledBack()
+		times.rolledBack()
+	}
+}

@@ -14,6 +14,7 @@ type sourceTimes struct {
 	lives map[string]bool
 	seen  map[string]int64 // when a list of partitions last had it; wall clock of the markers
 	ended map[string]int64 // when it was closed: a worker that has not heard of it may list it still
+	fresh []string         // of ended, those of the open interval
 	lists int64            // since when lists come without a long pause; 0: none yet
 	last  int64            // when the last one came
 }
@@ -53,11 +54,26 @@ func (t *sourceTimes) apply(s *alerting.Stage, m *repartition.Marker) {
 	}
 	for _, name := range m.Closed {
 		t.close(s, name)
+		if _, known := t.ended[name]; !known {
+			t.fresh = append(t.fresh, name)
+		}
 		t.ended[name] = m.Written
 	}
 	if len(m.Exists) > 0 {
 		t.forget(s, m.Written)
 	}
+}
+
+// committed ends the interval, and rolledBack undoes it: what was closed in it
+// is not closed yet when its records are applied again, and holds the watermark
+// until it is.
+func (t *sourceTimes) committed() { t.fresh = t.fresh[:0] }
+
+func (t *sourceTimes) rolledBack() {
+	for _, name := range t.fresh {
+		delete(t.ended, name)
+	}
+	t.fresh = t.fresh[:0]
 }
 
 // over says that a partition was closed a short while ago: it exists no more,
