@@ -37,7 +37,7 @@ func (r *trial) lates(ctx context.Context) string {
 			return err.Error()
 		}
 		if ev := decoded.Event; ev != nil && ev.Timed {
-			if ev.Time < mark-int64(lateness) && found < most {
+			if mark > math.MinInt64 && ev.Time < mark-int64(lateness) && found < most {
 				found++
 				fmt.Fprintf(&b, "\n\toffset %d: an event of %s at %s is late, event time is %s less %v\n\t\t%s\n\t\tleaps: %s", rec.Offset, ev.Partition,
 					clock(time.Unix(0, ev.Time)), clock(time.Unix(0, mark)), lateness, strings.Join(told[ev.Partition], "\n\t\t"), strings.Join(leaps[max(0, len(leaps)-12):], "\n\t\t"))
@@ -75,7 +75,7 @@ func (r *trial) lates(ctx context.Context) string {
 			}
 		}
 		if len(reached) > 0 && least > mark {
-			if least-mark > int64(5*time.Minute) {
+			if mark > math.MinInt64 && least-mark > int64(5*time.Minute) {
 				leaps = append(leaps, fmt.Sprintf("%d %s %s: from %s to %s of %s, closed %v, exists %d, open %d", rec.Offset, m.Writer,
 					time.Unix(0, m.Written).UTC().Format("15:04:05.000"), clock(time.Unix(0, mark)), clock(time.Unix(0, least)), who, m.Closed, len(m.Exists), len(reached)))
 			}
