@@ -29,9 +29,10 @@ type ledger struct {
 	stays     int64
 	got       []got // of what was committed, in order
 	finished  map[string]bool
-	heirs     map[string][]string // of those that are finished
-	away      error               // what Take answers
-	dropped   map[string]int      // how often
+	heirs     map[string][]string   // of those that are finished
+	away      error                 // what Take answers
+	dropped   map[string]int        // how often
+	before    func(*pipeline.Batch) // a commit, if set
 }
 
 func newLedger() *ledger {
@@ -71,6 +72,9 @@ func (m *member) step(ctx context.Context) error {
 	b, err := m.s.Read(ctx)
 	if err != nil {
 		return err
+	}
+	if m.l.before != nil {
+		m.l.before(b)
 	}
 	committed := make(map[string][]byte)
 	m.l.mu.Lock()
@@ -358,6 +362,58 @@ func TestChildrenInherit(t *testing.T) {
 		eventually(t, "the children to inherit again", inherited)
 		m.leave()
 	})
+}
+
+// The lease of a shard that was committed to its end ends after its partition is
+// closed, durably: who committed it may not have closed it, and nobody takes it
+// any more once the lease is over.
+func TestLeaseEndsAfterThePartition(t *testing.T) {
+	for name, child := range map[string]bool{"with children": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			srv := server(t, kinesistest.Options{})
+			srv.CreateStream("trail", 1)
+			srv.Put("trail", "k", []byte("k:0"))
+			srv.Split("trail", "shardId-000000000000")
+			const parent = "trail/shardId-000000000000"
+			if !child {
+				srv.Inject(kinesistest.Fault{Op: "ListShards", HideChildren: true})
+			}
+			o := leased(srv, modePolling, leasetest.New(), "trail")
+			l := newLedger()
+			over := make(chan struct{})
+			var once sync.Once
+			o.db.OnChange(func(_ string, _, after leasetest.Item) {
+				if attribute(after["leaseKey"]) == "shardId-000000000000" && attribute(after["checkpoint"]) == "SHARD_END" {
+					once.Do(func() { close(over) })
+				}
+			})
+			l.before = func(b *pipeline.Batch) {
+				if !slices.ContainsFunc(b.Closed, func(e pipeline.PartitionEnd) bool { return e.Partition == parent }) {
+					return
+				}
+				select {
+				case <-over:
+					t.Error("the lease is over before the partition is closed")
+				case <-time.After(200 * time.Millisecond):
+				}
+			}
+			// As the holder before left it: committed to the end.
+			l.positions[parent] = position{kind: finished}.encode()
+			m := join(t, o, l)
+			eventually(t, "the end of the lease", func() bool {
+				select {
+				case <-over:
+					return true
+				default:
+					return false
+				}
+			})
+			m.leave()
+			if !l.finished[parent] {
+				t.Error("its partition is not closed")
+			}
+		})
+	}
 }
 
 var _ pipeline.Ledger = (*member)(nil)

@@ -68,24 +68,22 @@ func (s *Source) serve(ctx context.Context, l *lease.Lease) {
 
 	s.mu.Lock()
 	s.end(r)
-	children := r.children
+	alone := complete && !r.inherited
 	switch {
-	case complete && r.inherited:
-	case complete:
+	case alone:
 		s.leaving[name] = r
-	default:
+	case !complete:
 		s.lose(name)
 	}
 	s.mu.Unlock()
 	s.wake()
+	if alone {
+		complete = s.leave(ctx, r)
+	}
 	if complete {
-		l.Finish(children...)
+		l.Finish(r.children...)
 	}
-	if complete && !r.inherited {
-		s.work.Go(func() { s.leave(r) })
-	} else {
-		s.drop(name)
-	}
+	s.drop(name)
 }
 
 // keep holds a lease whose shard cannot be read for a while, lest it is taken
@@ -120,54 +118,58 @@ func (s *Source) drop(name string) {
 	}
 }
 
-// leave closes the partition of a finished shard after its children's new
-// holders have had time to open theirs: until then it holds the watermark.
-func (s *Source) leave(r *reading) {
-	defer s.drop(r.name)
-	if !r.linger(s.t.linger) {
-		return
+// leave closes the partition of a finished shard whose children are not known,
+// after there was time to hear of them: until then it holds the watermark. The
+// lease is held meanwhile, for whoever else takes it does the same anew. It
+// answers whether the partition is closed, durably.
+func (s *Source) leave(ctx context.Context, r *reading) (closed bool) {
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.leaving[r.name] == r {
+			delete(s.leaving, r.name)
+			if !closed {
+				s.lose(r.name)
+				s.wake()
+			}
+		}
+	}()
+	for end := time.Now().Add(s.t.linger); time.Now().Before(end); {
+		if !r.pause(ctx, time.Until(end)) {
+			return false
+		}
 	}
 	s.mu.Lock()
 	if !r.left {
 		r.committed = position{}
-		s.closePart(r.name, r.handed.encode())
+		s.closePart(r.name, r.handed.encode(), r.heirs()...)
 	}
 	s.mu.Unlock()
 	s.wake()
 	for {
 		s.mu.Lock()
-		done := r.left || r.committed.kind == finished
-		if done && s.leaving[r.name] == r {
-			delete(s.leaving, r.name)
-		}
+		closed, left := r.committed.kind == finished, r.left
 		s.mu.Unlock()
-		if done || !r.pause(time.Hour) {
-			return
+		if closed || left || !r.pause(ctx, time.Hour) {
+			return closed
 		}
 	}
 }
 
-// pause waits until d has passed or r is poked; false: the source is closing.
-func (r *reading) pause(d time.Duration) bool {
+// pause waits until d has passed or r is poked; false: the source is closing, or
+// the stay is over.
+func (r *reading) pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-r.touched:
+	case <-ctx.Done():
+		return false
 	}
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	return !r.s.closing
-}
-
-// linger waits until d has passed; false: the source is closing.
-func (r *reading) linger(d time.Duration) bool {
-	for end := time.Now().Add(d); time.Now().Before(end); {
-		if !r.pause(time.Until(end)) {
-			return false
-		}
-	}
-	return true
+	return !r.s.closing && !r.left
 }
 
 // discard gives up what was read and not handed out. The caller does not hold mu.

@@ -121,6 +121,9 @@ func (s *Source) finished(c *chunk) {
 	r := c.r
 	s.metrics.shardsFinished.Inc()
 	r.handed = c.final
+	if r.committed.kind == finished { // so the holder before left it, who may not have closed it
+		r.committed = position{}
+	}
 	r.poke()
 	if r.lease != nil {
 		// It stays until its end is committed, and a while longer if nobody is known
