@@ -30,6 +30,10 @@ type Record struct {
 	// Closing is set of the last one of each partition, which moves event time past
 	// all windows. Whatever holds event time needs one.
 	Closing bool
+	// Leap is set of one before which event time leaps further than events may be
+	// late: an Input that brings partitions together must not put it before those
+	// that come before it here.
+	Leap bool
 }
 
 // topic is the topic trail.

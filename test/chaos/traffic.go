@@ -39,12 +39,13 @@ const lateness = 4 * time.Minute
 // past all windows.
 type trafficOf struct {
 	records []record
-	closing int // how many of the last records are the closing ones
+	closing int          // how many of the last records are the closing ones
+	leaps   map[int]bool // the records before which there is a pause
 }
 
 // newTraffic makes n everyday events, and the rest for them.
 func newTraffic(seed uint64, n, partitions int) (*trafficOf, error) {
-	out := &trafficOf{}
+	out := &trafficOf{leaps: make(map[int]bool)}
 	r := rand.New(rand.NewPCG(seed, 1))
 	chains := &chainer{r: r}
 	now := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
@@ -56,6 +57,7 @@ func newTraffic(seed uint64, n, partitions int) (*trafficOf, error) {
 		if err != nil {
 			return nil, err
 		}
+		out.leaps[len(out.records)] = made > 0
 		out.spell(g, min(spell, n-made), partitions, r, chains)
 		now = g.Now().Add(pause)
 	}
@@ -89,7 +91,7 @@ func (t *trafficOf) spell(g *traffic.Generator, n, partitions int, r *rand.Rand,
 func (t *trafficOf) list() []Record {
 	out := make([]Record, len(t.records))
 	for i, r := range t.records {
-		out[i] = Record{Partition: int(r.partition), Value: r.value, Broken: r.broken, Closing: i >= len(t.records)-t.closing}
+		out[i] = Record{Partition: int(r.partition), Value: r.value, Broken: r.broken, Closing: i >= len(t.records)-t.closing, Leap: t.leaps[i]}
 	}
 	return out
 }

@@ -19,8 +19,23 @@ type mixer struct {
 }
 
 // write puts each event under the key of its partition, in order. Closing ones
-// are left out.
+// are left out. Keys share shards: what comes after a pause that is longer than
+// events may be late is put after all that comes before it.
 func (m *mixer) write(records []chaos.Record) error {
+	for len(records) > 0 {
+		n := 1
+		for n < len(records) && !records[n].Leap {
+			n++
+		}
+		if err := m.part(records[:n]); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	return nil
+}
+
+func (m *mixer) part(records []chaos.Record) error {
 	runs := make(map[int][]chaos.Record)
 	var order []int
 	for _, r := range records {
