@@ -21,9 +21,9 @@ func TestFleetOnKinesisInChaos(t *testing.T) {
 	seed := chaos.Seed(t)
 	chaos.Run(t, chaos.Options{
 		Seed: seed, Brokers: c.Brokers(), Replication: 1, Workers: 3, Sources: 24, Repartition: 6,
-		Input:  newStream(t, seed, harness.SizeFrom(t, "TRAILTIDE_CHAOS_RESHARDS", 7)),
-		Kills:  harness.SizeFrom(t, "TRAILTIDE_CHAOS_KILLS", 5),
-		Events: harness.SizeFrom(t, "TRAILTIDE_CHAOS_EVENTS", 12_000),
+		Input:  newStream(t, seed, harness.SizeFrom(t, "TRAILTIDE_CHAOS_RESHARDS", 20)),
+		Kills:  harness.SizeFrom(t, "TRAILTIDE_CHAOS_KILLS", 10),
+		Events: harness.SizeFrom(t, "TRAILTIDE_CHAOS_EVENTS", 24_000),
 		Pace:   2 * time.Second, Halt: 6 * time.Second, Small: true,
 	})
 }
