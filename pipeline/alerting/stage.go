@@ -56,6 +56,7 @@ type Stage struct {
 	counts Counts // of the open interval
 	now    time.Time
 	key    []byte // scratch: window key
+	note   note
 
 	fired   []window.Firing      // scratch
 	derived map[derived][][]byte // firings of the open interval that count as matches: evidence keys
@@ -86,6 +87,7 @@ func Open(ctx context.Context, eng engine.Engine, p int, o Options) (*Stage, err
 const (
 	metaWatermark = "watermark"
 	metaRule      = "rule/"
+	metaNote      = "note"
 )
 
 func (s *Stage) load(t engine.Table, key, value []byte) error {
@@ -98,6 +100,9 @@ func (s *Stage) load(t engine.Table, key, value []byte) error {
 		switch {
 		case string(key) == metaWatermark:
 			return s.marks.Load(value)
+		case string(key) == metaNote:
+			s.note.load(value)
+			return nil
 		case len(key) == len(metaRule)+16 && string(key[:len(metaRule)]) == metaRule:
 			return s.rules.load(string(key[len(metaRule):]), value)
 		}
@@ -292,6 +297,7 @@ func (s *Stage) Flush(ctx context.Context) error {
 		s.txn.Put(engine.Meta, []byte(metaWatermark), s.marks.AppendState(nil))
 	}
 	s.rules.flush(s.txn)
+	s.note.flush(s.txn)
 	return nil
 }
 
@@ -304,6 +310,7 @@ func (s *Stage) Committed() Counts {
 	s.seen.Commit()
 	s.marks.Commit()
 	s.rules.commit()
+	s.note.commit()
 	clear(s.derived)
 	s.txn = nil
 	return s.counts
@@ -316,6 +323,7 @@ func (s *Stage) RolledBack() {
 	s.seen.Rollback()
 	s.marks.Rollback()
 	s.rules.rollback()
+	s.note.rollback()
 	clear(s.derived)
 	s.txn = nil
 	s.counts = Counts{}

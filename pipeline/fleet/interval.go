@@ -171,6 +171,7 @@ func (o *owner) try() error {
 	return o.retry("commit", func() error {
 		t := o.stage.Txn()
 		if !o.flushed { // else Kafka was away for the commit itself
+			o.times.leave(o.stage)
 			if err := o.stage.Flush(o.hold); err != nil {
 				if !errors.Is(err, engine.ErrUnavailable) {
 					return err

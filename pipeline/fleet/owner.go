@@ -232,8 +232,12 @@ func (o *owner) restore() error {
 		if err == nil {
 			stage, err = alerting.Open(o.leave, o.a.f.engine, o.p, o.a.f.alerting())
 		}
+		var times *sourceTimes
 		if err == nil {
-			o.stage, o.told = stage, losses{}
+			times, err = loadSourceTimes(stage.Note())
+		}
+		if err == nil {
+			o.stage, o.times, o.told = stage, times, losses{}
 			stage.Resume()
 			o.a.f.slot.add(o.p)
 			o.show()
@@ -271,7 +275,7 @@ func (o *owner) resume() error {
 	}
 	o.next = max(o.next, at)
 	o.interval = slices.DeleteFunc(o.interval, func(st step) bool { return st.offset < at })
-	o.matches, o.times = false, newSourceTimes()
+	o.matches = false
 	if len(o.interval) == 0 {
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/trailtide/trailtide/pipeline/alerting"
+	"github.com/trailtide/trailtide/pipeline/engine/memory"
 	"github.com/trailtide/trailtide/pipeline/kafka"
 	"github.com/trailtide/trailtide/pipeline/repartition"
 	"github.com/trailtide/trailtide/sinks"
@@ -214,5 +216,55 @@ func TestPartitionThatEndedInAnAbortedInterval(t *testing.T) {
 		apply(&repartition.Marker{Closed: []string{"child"}})
 		s.RolledBack()
 		times.rolledBack()
+	}
+}
+
+// Who takes a repartition partition over knows what was closed there: a list that
+// is behind may come to it first.
+func TestNextOwnerKnowsWhatWasClosed(t *testing.T) {
+	eng := memory.New(memory.Options{})
+	own := func() (*alerting.Stage, *sourceTimes) {
+		s, err := alerting.Open(t.Context(), eng, 0, alerting.Options{Lateness: time.Nanosecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		times, err := loadSourceTimes(s.Note())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Resume()
+		if err := s.Begin(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		return s, times
+	}
+	at := time.Unix(1_700_000_000, 0)
+	reached := func(name string, at time.Time) []repartition.Part {
+		return []repartition.Part{{Name: name, Reached: at.UnixNano(), Live: true}}
+	}
+	s, times := own()
+	times.apply(s, &repartition.Marker{Written: at.UnixNano(), Exists: []string{"a", "b"}, Parts: reached("a", at)})
+	times.apply(s, &repartition.Marker{Written: at.UnixNano(), Closed: []string{"b"}})
+	times.leave(s)
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Txn().Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Committed()
+
+	s, times = own()
+	later := at.Add(time.Minute)
+	times.apply(s, &repartition.Marker{Written: later.UnixNano(), Exists: []string{"a", "b"}, Parts: reached("a", later)})
+	s.Advance(times.live(s))
+	if got := time.Unix(0, s.Watermark()); !got.Equal(later.Add(-time.Nanosecond)) {
+		t.Errorf("the watermark is %s, want %s", got.UTC(), later.UTC())
+	}
+	if _, err := loadSourceTimes([]byte(`{"v":2}`)); err == nil {
+		t.Error("a note of a later version is read")
+	}
+	if _, err := loadSourceTimes([]byte(`{`)); err == nil {
+		t.Error("half a note is read")
 	}
 }

@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"encoding/json"
+	"fmt"
 	"maps"
 	"time"
 
@@ -25,6 +27,43 @@ const forgetSourceAfter = 10 * time.Minute
 
 func newSourceTimes() *sourceTimes {
 	return &sourceTimes{lives: make(map[string]bool), seen: make(map[string]int64), ended: make(map[string]int64)}
+}
+
+// timesNote is what the owner of a repartition partition leaves to the next one,
+// with the state: the source partitions that were closed of late, and when.
+type timesNote struct {
+	V     int              `json:"v"`
+	Ended map[string]int64 `json:"ended"`
+}
+
+// timesVersion is the newest format of the note.
+const timesVersion = 1
+
+func loadSourceTimes(note []byte) (*sourceTimes, error) {
+	t := newSourceTimes()
+	if note == nil {
+		return t, nil
+	}
+	n := timesNote{Ended: t.ended}
+	if err := json.Unmarshal(note, &n); err != nil {
+		return nil, fmt.Errorf("read which source partitions were closed: %w", err)
+	}
+	if n.V > timesVersion {
+		return nil, fmt.Errorf("read which source partitions were closed: version %d is of a newer version of trailtide", n.V)
+	}
+	return t, nil
+}
+
+// leave keeps with the stage's state what was closed in the open interval.
+func (t *sourceTimes) leave(s *alerting.Stage) {
+	if len(t.fresh) == 0 {
+		return
+	}
+	b, err := json.Marshal(timesNote{V: timesVersion, Ended: t.ended})
+	if err != nil {
+		panic("names and numbers are JSON: " + err.Error())
+	}
+	s.SetNote(b)
 }
 
 // apply tells the stage what a marker says.
