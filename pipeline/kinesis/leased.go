@@ -119,8 +119,8 @@ func (s *Source) drop(name string) {
 }
 
 // leave closes the partition of a finished shard whose children are not known,
-// after there was time to hear of them: until then it holds the watermark. The
-// lease is held meanwhile, for whoever else takes it does the same anew. It
+// when they are, or after there was time to hear of them: until then it holds the
+// watermark. The lease is held meanwhile, for whoever else takes it does the same anew. It
 // answers whether the partition is closed, durably.
 func (s *Source) leave(ctx context.Context, r *reading) (closed bool) {
 	defer func() {
@@ -134,8 +134,8 @@ func (s *Source) leave(ctx context.Context, r *reading) (closed bool) {
 			}
 		}
 	}()
-	for end := time.Now().Add(s.t.linger); time.Now().Before(end); {
-		if !r.pause(ctx, time.Until(end)) {
+	for end := time.Now().Add(s.t.linger); time.Now().Before(end) && !r.succeeded(); {
+		if !r.pause(ctx, min(s.t.tick, time.Until(end))) {
 			return false
 		}
 	}
@@ -154,6 +154,13 @@ func (s *Source) leave(ctx context.Context, r *reading) (closed bool) {
 			return closed
 		}
 	}
+}
+
+// succeeded says whether it is known who holds the watermark after r.
+func (r *reading) succeeded() bool {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return len(r.heirs()) > 0
 }
 
 // pause waits until d has passed or r is poked; false: the source is closing, or
