@@ -34,7 +34,7 @@ func TestFleetOnIndependentServers(t *testing.T) {
 	seed := chaos.Seed(t)
 	chaos.Run(t, chaos.Options{
 		Seed: seed, Brokers: broker.ListenAddrs(), Replication: 1, Workers: 2, Sources: 24, Repartition: 4,
-		Input: newPeerStream(t, seed), Kills: 2, Events: 4000, Pace: 3 * time.Second, Halt: 5 * time.Second, Small: true,
+		Input: newPeerStream(t, seed), Kills: 2, Events: 8000, Pace: 3 * time.Second, Halt: 5 * time.Second, Small: true,
 	})
 }
 
