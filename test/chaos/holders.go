@@ -20,22 +20,11 @@ import (
 // holders are the source partitions that hold event time, as the markers in a
 // repartition partition say: those that were not closed, the furthest behind first.
 func (r *trial) holders(ctx context.Context) string {
-	all, err := r.c.read(ctx, r.names().Repartition(), kgo.ReadCommitted())
-	if err != nil {
-		return err.Error()
-	}
 	reached, told := make(map[string]int64), make(map[string]string)
-	for _, rec := range all.records {
-		if rec.Partition != 0 {
-			continue
-		}
-		decoded, err := repartition.Decode(rec.Value, func(hash uint64) *alerting.Rule { return &alerting.Rule{Hash: hash} })
-		if err != nil {
-			return err.Error()
-		}
-		m := decoded.Marker
+	err := r.eachRepartitioned(ctx, func(_ int64, rec repartition.Record) {
+		m := rec.Marker
 		if m == nil {
-			continue
+			return
 		}
 		note := func(name, how string, t int64) {
 			if old, ok := reached[name]; !ok || t > old {
@@ -52,6 +41,9 @@ func (r *trial) holders(ctx context.Context) string {
 		for _, name := range m.Closed {
 			delete(reached, name)
 		}
+	})
+	if err != nil {
+		return err.Error()
 	}
 	names := slices.SortedFunc(maps.Keys(reached), func(a, b string) int { return cmp.Compare(reached[a], reached[b]) })
 	var b strings.Builder
@@ -63,4 +55,24 @@ func (r *trial) holders(ctx context.Context) string {
 		fmt.Fprintf(&b, "\n\t%s is at %s; told last by %s", name, at, told[name])
 	}
 	return b.String()
+}
+
+// eachRepartitioned calls f with each record of repartition partition 0 that is
+// committed, and its offset.
+func (r *trial) eachRepartitioned(ctx context.Context, f func(offset int64, rec repartition.Record)) error {
+	all, err := r.c.read(ctx, r.names().Repartition(), kgo.ReadCommitted())
+	if err != nil {
+		return err
+	}
+	for _, rec := range all.records {
+		if rec.Partition != 0 {
+			continue
+		}
+		decoded, err := repartition.Decode(rec.Value, func(hash uint64) *alerting.Rule { return &alerting.Rule{Hash: hash} })
+		if err != nil {
+			return err
+		}
+		f(rec.Offset, decoded)
+	}
+	return nil
 }
