@@ -118,10 +118,10 @@ func (s *Source) drop(name string) {
 	}
 }
 
-// leave closes the partition of a finished shard whose children are not known,
-// when they are, or after there was time to hear of them: until then it holds the
-// watermark. The lease is held meanwhile, for whoever else takes it does the same anew. It
-// answers whether the partition is closed, durably.
+// leave closes the partition of a finished shard whose children were not known at
+// its end, as soon as they are, or after there was time to hear of them: until
+// then it holds the watermark. The lease is held meanwhile: whoever takes it
+// begins anew with this. It answers whether the partition is closed, durably.
 func (s *Source) leave(ctx context.Context, r *reading) (closed bool) {
 	defer func() {
 		s.mu.Lock()
@@ -148,10 +148,10 @@ func (s *Source) leave(ctx context.Context, r *reading) (closed bool) {
 	s.wake()
 	for {
 		s.mu.Lock()
-		closed, left := r.committed.kind == finished, r.left
+		durable, left := r.committed.kind == finished, r.left
 		s.mu.Unlock()
-		if closed || left || !r.pause(ctx, time.Hour) {
-			return closed
+		if durable || left || !r.pause(ctx, time.Hour) {
+			return durable
 		}
 	}
 }
